@@ -1,1 +1,62 @@
-"""OpenTelemetry instrumentation for LangChain."""
+"""OpenTelemetry instrumentation for LangChain: exact tokens, cost, latency, speed and cache hits.
+
+`langmeter.instrument()` once at start-up is all that an application needs. Importing this package loads nothing heavy:
+each name below is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+from langmeter.version import __version__
+
+if TYPE_CHECKING:
+    from langmeter.errors import SettingsError
+    from langmeter.events import Cost
+    from langmeter.langchain.handler import CallbackHandler
+    from langmeter.langchain.instrumentor import LangChainInstrumentor, flush, instrument, track, uninstrument
+    from langmeter.pricing.quote import price
+    from langmeter.settings import Settings
+    from langmeter.tracking import Usage
+
+__all__ = [
+    "CallbackHandler",
+    "Cost",
+    "LangChainInstrumentor",
+    "Settings",
+    "SettingsError",
+    "Usage",
+    "__version__",
+    "flush",
+    "instrument",
+    "price",
+    "track",
+    "uninstrument",
+]
+
+_HOMES: Final = {
+    "CallbackHandler": "langmeter.langchain.handler",
+    "Cost": "langmeter.events",
+    "LangChainInstrumentor": "langmeter.langchain.instrumentor",
+    "Settings": "langmeter.settings",
+    "SettingsError": "langmeter.errors",
+    "Usage": "langmeter.tracking",
+    "flush": "langmeter.langchain.instrumentor",
+    "instrument": "langmeter.langchain.instrumentor",
+    "price": "langmeter.pricing.quote",
+    "track": "langmeter.langchain.instrumentor",
+    "uninstrument": "langmeter.langchain.instrumentor",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -97,7 +97,9 @@ class Shield:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, _type: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None) -> bool:
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
+    ) -> bool:
         if isinstance(error, Exception):
             swallow(self._stage, error)
             return True

@@ -129,6 +129,8 @@ class CacheLookup(NamedTuple):
     saved: TokenUsage | None = None
     """On a hit, the usage stored with the answer; None where the cache has lost it."""
     error_type: str | None = None
+    saved_tier: str | None = None
+    """The service tier that the stored answer was billed at."""
 
 
 class CostParts(NamedTuple):

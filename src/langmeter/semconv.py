@@ -63,7 +63,7 @@ USAGE_OUTPUT_TEXT: Final = "gen_ai.usage.text.output_tokens"
 USAGE_OUTPUT_IMAGE: Final = "gen_ai.usage.image.output_tokens"
 USAGE_OUTPUT_AUDIO: Final = "gen_ai.usage.audio.output_tokens"
 
-TOKEN_MODALITY: Final = "gen_ai.token.modality"
+TOKEN_MODALITY: Final = "gen_ai.token.modality"  # noqa: S105  (an attribute name)
 TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105  (an attribute name; only the older metrics carry it)
 
 # -- our own attributes ----------------------------------------------------------------------------------------------
@@ -126,14 +126,20 @@ _REQUEST: Final = "{request}"
 _USD: Final = "{USD}"
 _INFERENCE: Final = "gen_ai.client.inference"
 
-INFERENCE_DURATION = Metric(
-    f"{_INFERENCE}.duration", "histogram", "s", "Duration of a model call.", DURATION_BUCKETS
-)
+INFERENCE_DURATION = Metric(f"{_INFERENCE}.duration", "histogram", "s", "Duration of a model call.", DURATION_BUCKETS)
 INFERENCE_TIME_TO_FIRST_CHUNK = Metric(
-    f"{_INFERENCE}.time_to_first_chunk", "histogram", "s", "Time until the first chunk of a streamed answer.", DURATION_BUCKETS
+    f"{_INFERENCE}.time_to_first_chunk",
+    "histogram",
+    "s",
+    "Time until the first chunk of a streamed answer.",
+    DURATION_BUCKETS,
 )
 INFERENCE_TIME_PER_OUTPUT_CHUNK = Metric(
-    f"{_INFERENCE}.time_per_output_chunk", "histogram", "s", "Time between two chunks of a streamed answer.", DURATION_BUCKETS
+    f"{_INFERENCE}.time_per_output_chunk",
+    "histogram",
+    "s",
+    "Time between two chunks of a streamed answer.",
+    DURATION_BUCKETS,
 )
 INFERENCE_INPUT_TOKENS = Metric(
     f"{_INFERENCE}.usage.input_tokens", "counter", _TOKEN, "Input tokens spent, cached ones included."
@@ -142,10 +148,16 @@ INFERENCE_OUTPUT_TOKENS = Metric(
     f"{_INFERENCE}.usage.output_tokens", "counter", _TOKEN, "Output tokens spent, reasoning included."
 )
 INFERENCE_CACHE_READ_TOKENS = Metric(
-    f"{_INFERENCE}.usage.cache_read.input_tokens", "counter", _TOKEN, "Input tokens read from the provider's prompt cache."
+    f"{_INFERENCE}.usage.cache_read.input_tokens",
+    "counter",
+    _TOKEN,
+    "Input tokens read from the provider's prompt cache.",
 )
 INFERENCE_CACHE_WRITE_TOKENS = Metric(
-    f"{_INFERENCE}.usage.cache_write.input_tokens", "counter", _TOKEN, "Input tokens written to the provider's prompt cache."
+    f"{_INFERENCE}.usage.cache_write.input_tokens",
+    "counter",
+    _TOKEN,
+    "Input tokens written to the provider's prompt cache.",
 )
 INFERENCE_REASONING_TOKENS = Metric(
     f"{_INFERENCE}.usage.reasoning.output_tokens", "counter", _TOKEN, "Output tokens spent on reasoning."
@@ -158,10 +170,17 @@ INFERENCE_OUTPUT_TOKENS_PER_CALL = Metric(
 )
 
 REQUESTS = Metric(
-    f"{NAMESPACE}.inference.requests", "counter", _REQUEST, "Model calls, failed ones included, response-cache hits excluded."
+    f"{NAMESPACE}.inference.requests",
+    "counter",
+    _REQUEST,
+    "Model calls, failed ones included, response-cache hits excluded.",
 )
 OUTPUT_RATE = Metric(
-    f"{NAMESPACE}.inference.output_rate", "histogram", "{token}/s", "Output tokens per second of the whole call.", RATE_BUCKETS
+    f"{NAMESPACE}.inference.output_rate",
+    "histogram",
+    "{token}/s",
+    "Output tokens per second of the whole call.",
+    RATE_BUCKETS,
 )
 GENERATION_RATE = Metric(
     f"{NAMESPACE}.inference.generation_rate",
@@ -178,10 +197,16 @@ UNPRICED_REQUESTS = Metric(
     f"{NAMESPACE}.usage.unpriced.requests", "counter", _REQUEST, "Model calls whose price is not known."
 )
 UNPRICED_TOKENS = Metric(
-    f"{NAMESPACE}.usage.unpriced.tokens", "counter", _TOKEN, "Input and output tokens of calls whose price is not known."
+    f"{NAMESPACE}.usage.unpriced.tokens",
+    "counter",
+    _TOKEN,
+    "Input and output tokens of calls whose price is not known.",
 )
 PROMPT_CACHE_SAVED = Metric(
-    f"{NAMESPACE}.prompt_cache.saved.cost", "counter", _USD, "What reads from the provider's prompt cache saved, in US dollars."
+    f"{NAMESPACE}.prompt_cache.saved.cost",
+    "counter",
+    _USD,
+    "What reads from the provider's prompt cache saved, in US dollars.",
 )
 PROMPT_CACHE_PREMIUM = Metric(
     f"{NAMESPACE}.prompt_cache.premium.cost",
@@ -193,13 +218,20 @@ CACHE_REQUESTS = Metric(
     f"{NAMESPACE}.cache.requests", "counter", _REQUEST, "Model calls by what the configured response cache did."
 )
 CACHE_LOOKUP_DURATION = Metric(
-    f"{NAMESPACE}.cache.lookup.duration", "histogram", "s", "Duration of a look-up in the response cache.", LOOKUP_BUCKETS
+    f"{NAMESPACE}.cache.lookup.duration",
+    "histogram",
+    "s",
+    "Duration of a look-up in the response cache.",
+    LOOKUP_BUCKETS,
 )
 CACHE_SAVED_INPUT_TOKENS = Metric(
     f"{NAMESPACE}.cache.saved.input_tokens", "counter", _TOKEN, "Input tokens that a response-cache hit did not spend."
 )
 CACHE_SAVED_OUTPUT_TOKENS = Metric(
-    f"{NAMESPACE}.cache.saved.output_tokens", "counter", _TOKEN, "Output tokens that a response-cache hit did not spend."
+    f"{NAMESPACE}.cache.saved.output_tokens",
+    "counter",
+    _TOKEN,
+    "Output tokens that a response-cache hit did not spend.",
 )
 CACHE_SAVED_COST = Metric(
     f"{NAMESPACE}.cache.saved.cost", "counter", _USD, "Money that a response-cache hit did not spend, in US dollars."

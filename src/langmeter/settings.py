@@ -12,7 +12,17 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+)
 
 from langmeter.errors import SettingsError
 
@@ -57,103 +67,119 @@ class Settings(BaseModel):
     code_only: ClassVar[frozenset[str]] = frozenset({"limits", "redact", "cost_overrides"})
 
     # Where each option acts is said in its description; docs/settings.md is generated from this table.
-    enabled: bool = Field(True, description="Whether `instrument()` does anything. Acts in: instrumentor.")
+    enabled: bool = Field(default=True, description="Whether `instrument()` does anything. Acts in: instrumentor.")
     bootstrap: Literal["auto", "now", "never"] = Field(
-        "auto",
+        default="auto",
         description="When to set up SDK providers with OTLP exporters if the application has none: at the first model "
         "call, at once, or never. Acts in: bootstrap.",
     )
     exit_timeout: NonNegativeFloat = Field(
-        2.0, description="Seconds that the flush at exit may take, for all signals together. Acts in: bootstrap."
+        default=2.0,
+        description="Seconds that the flush at exit may take, for all signals together. Acts in: bootstrap.",
     )
     content: ContentMode = Field(
-        "off",
+        default="off",
         description="Whether prompts and answers are recorded: `off`, `span`, `event` or `span_and_event`. Also set by "
         f"`{CONTENT_VARIABLE}`. Acts in: telemetry.content.",
     )
     content_max_length: PositiveInt = Field(
-        16_384, description="Characters kept of one text when content is recorded. Acts in: telemetry.content."
+        default=16_384, description="Characters kept of one text when content is recorded. Acts in: telemetry.content."
     )
     tool_definitions: Literal["names", "full"] = Field(
-        "names", description="How much of a tool's definition is recorded with content. Acts in: telemetry.content."
+        default="names",
+        description="How much of a tool's definition is recorded with content. Acts in: telemetry.content.",
     )
     redact: Callable[[str], str] | None = Field(
-        None, description="Called on every recorded text before it leaves the process. Code only. Acts in: telemetry.content."
+        default=None,
+        description="Called on every recorded text before it leaves the process. Code only. Acts in: telemetry.content.",
     )
     redact_patterns: Literal["builtin", "none"] = Field(
-        "builtin", description="Whether keys, cards, e-mail addresses and phone numbers are masked in recorded content. "
-        "Acts in: telemetry.content."
+        default="builtin",
+        description="Whether keys, cards, e-mail addresses and phone numbers are masked in recorded content. "
+        "Acts in: telemetry.content.",
     )
     exception_messages: bool = Field(
-        False,
+        default=False,
         description="Whether messages of exceptions are recorded; they may quote a prompt or a credential. Types and "
         "stack frames are recorded always. Acts in: langchain.extract.",
     )
     legacy_metrics: bool = Field(
-        False, description="Record the metric names from before autumn 2026 in addition. Acts in: telemetry.metrics."
+        default=False,
+        description="Record the metric names from before autumn 2026 in addition. Acts in: telemetry.metrics.",
     )
     time_per_output_chunk: bool = Field(
-        False, description="Record the time of every chunk of a stream (about 9 µs a chunk). Acts in: telemetry.metrics."
+        default=False,
+        description="Record the time of every chunk of a stream (about 9 µs a chunk). Acts in: telemetry.metrics.",
     )
     operation_cost: bool = Field(
-        False, description="Record a histogram of the cost of a call, for percentiles. Acts in: telemetry.metrics."
+        default=False,
+        description="Record a histogram of the cost of a call, for percentiles. Acts in: telemetry.metrics.",
     )
     max_attribute_sets: PositiveInt = Field(
-        1_500,
-        description="Attribute sets of one counter before the surplus is folded; the SDK's own limit is 2,000. Acts in: telemetry.totals.",
+        default=1_500,
+        description="Attribute sets of one counter before the surplus is folded; the SDK's limit is 2,000. "
+        "Acts in: telemetry.totals.",
     )
     max_open_runs: PositiveInt = Field(
-        10_000, description="Model calls under way that are remembered at once. Acts in: runs."
+        default=10_000, description="Model calls under way that are remembered at once. Acts in: runs."
     )
     open_run_timeout: PositiveFloat = Field(
-        3_600.0, description="Seconds after which a call that never ended is closed as abandoned. Acts in: runs."
+        default=3_600.0,
+        description="Seconds after which a call that never ended is closed as abandoned. Acts in: runs.",
     )
     attribution_keys: Names = Field(
-        (), description="Run metadata keys recorded as attribution on spans. Acts in: langchain.extract."
+        default=(), description="Run metadata keys recorded as attribution on spans. Acts in: langchain.extract."
     )
     metric_attribution_keys: Names = Field(
-        (), description="Attribution keys allowed on metrics. Acts in: telemetry.metrics."
+        default=(), description="Attribution keys allowed on metrics. Acts in: telemetry.metrics."
     )
     max_attribution_values: PositiveInt = Field(
-        200, description="Distinct values of one attribution key on metrics; the rest is `__other__`. Acts in: telemetry.metrics."
+        default=200,
+        description="Distinct values of one attribution key on metrics; the rest is `__other__`. Acts in: telemetry.metrics.",
     )
     attribution_baggage: bool = Field(
-        False, description="Whether attribution travels as OpenTelemetry baggage. Acts in: langchain.frames."
+        default=False, description="Whether attribution travels as OpenTelemetry baggage. Acts in: langchain.frames."
     )
     estimates: bool = Field(
-        True, description="Estimate tokens, marked as such, where the provider reported none. Acts in: pricing.estimate."
+        default=True,
+        description="Estimate tokens, marked as such, where the provider reported none. Acts in: pricing.estimate.",
     )
     tiktoken_download: bool = Field(
-        False, description="Whether tiktoken may download its tables. Acts in: pricing.estimate."
+        default=False, description="Whether tiktoken may download its tables. Acts in: pricing.estimate."
     )
     prices: str | None = Field(
-        None, description="Path of a file with price overrides. Acts in: pricing.catalog."
+        default=None, description="Path of a file with price overrides. Acts in: pricing.catalog."
     )
     cost_overrides: Mapping[str, Any] | None = Field(
-        None, description="Price overrides as a dictionary, in the form of the file. Code only. Acts in: pricing.catalog."
+        default=None,
+        description="Price overrides as a dictionary, in the form of the file. Code only. Acts in: pricing.catalog.",
     )
     price_update: bool = Field(
-        False, description="Whether the price table may update itself over the network. Acts in: pricing.catalog."
+        default=False,
+        description="Whether the price table may update itself over the network. Acts in: pricing.catalog.",
     )
     cache_types: NameMap = Field(
-        {},
+        default={},
         description="Names for `langchain.cache.type` by cache class, as `MyCache=my_cache,…`. Acts in: langchain.cache.",
     )
     cache_ghost: bool = Field(
-        False, description="Measure the hits that a cache would have had, from hashes of keys. Acts in: langchain.cache."
+        default=False,
+        description="Measure the hits that a cache would have had, from hashes of keys. Acts in: langchain.cache.",
     )
-    limits: tuple[Any, ...] = Field((), description="Spend and token limits. Code only. Acts in: spend.limits.")
+    limits: tuple[Any, ...] = Field(default=(), description="Spend and token limits. Code only. Acts in: spend.limits.")
     limit_store_timeout: PositiveFloat = Field(
-        0.05, description="Seconds to wait for a shared store of limits. Acts in: spend.redis."
+        default=0.05, description="Seconds to wait for a shared store of limits. Acts in: spend.redis."
     )
     records: str | None = Field(
-        None, description="Path of the local ledger of calls; none is kept without it. Acts in: records.store."
+        default=None, description="Path of the local ledger of calls; none is kept without it. Acts in: records.store."
     )
     describe: bool = Field(
-        False, description="Put a reference to the redacted configuration of models and chains on spans. Acts in: langchain.extract."
+        default=False,
+        description="Put a reference to the redacted configuration of models and chains on spans. Acts in: langchain.extract.",
     )
     suppress_nested: bool = Field(
-        True, description="Ask instrumentation of provider SDKs not to count the same call again. Acts in: langchain.frames."
+        default=True,
+        description="Ask instrumentation of provider SDKs not to count the same call again. Acts in: langchain.frames.",
     )
 
     if not TYPE_CHECKING:  # type checkers see the constructor that pydantic synthesizes
@@ -211,7 +237,7 @@ def _environment_values() -> dict[str, Any]:
 
 def _valid(name: str, text: str, source: str) -> dict[str, Any]:
     field = Settings.model_fields[name]
-    checker: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, field])  # type: ignore[valid-type]
+    checker: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type]  # built at run time
     try:
         return {name: checker.validate_python(text)}
     except ValidationError as error:

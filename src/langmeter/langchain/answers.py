@@ -1,0 +1,245 @@
+"""Reading an answer: usage, model, id, finish reasons and tool calls, wherever an integration of LangChain puts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from langmeter import semconv
+from langmeter.boundary import shield
+from langmeter.events import ModelResponse, ReportedUsage, ToolCall
+from langmeter.pricing.usage import reported_usage
+
+_EMPTY: Final[Mapping[str, Any]] = {}
+_LONGEST_NAME: Final = 1_024
+
+# Provider value -> the conventions' finish reason; anything else passes through in lower case.
+_FINISH_REASONS: Final = {
+    "end_turn": semconv.FINISH_STOP,
+    "stop_sequence": semconv.FINISH_STOP,
+    "complete": semconv.FINISH_STOP,
+    "completed": semconv.FINISH_STOP,
+    "eos": semconv.FINISH_STOP,
+    "eos_token": semconv.FINISH_STOP,
+    "max_tokens": semconv.FINISH_LENGTH,
+    "max_output_tokens": semconv.FINISH_LENGTH,
+    "model_length": semconv.FINISH_LENGTH,
+    "tool_calls": semconv.FINISH_TOOL_CALL,
+    "tool_use": semconv.FINISH_TOOL_CALL,
+    "function_call": semconv.FINISH_TOOL_CALL,
+    "refusal": semconv.FINISH_CONTENT_FILTER,
+    "safety": semconv.FINISH_CONTENT_FILTER,
+    "prohibited_content": semconv.FINISH_CONTENT_FILTER,
+    "blocklist": semconv.FINISH_CONTENT_FILTER,
+    "guardrail_intervened": semconv.FINISH_CONTENT_FILTER,
+    "content_filtered": semconv.FINISH_CONTENT_FILTER,
+    "malformed_function_call": semconv.FINISH_ERROR,
+}
+_FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_MODEL_KEYS: Final = ("model_name", "model", "model_id")
+# Text models have no normalised usage; these are the spellings of the providers' own counts.
+_INPUT_KEYS: Final = ("input_tokens", "prompt_tokens", "prompt_token_count", "prompt_eval_count", "input_token_count")
+_OUTPUT_KEYS: Final = (
+    "output_tokens",
+    "completion_tokens",
+    "candidates_token_count",
+    "eval_count",
+    "generated_token_count",
+    "generated_tokens",
+)
+
+
+def read(result: Any) -> ModelResponse:
+    """The response of one prompt. `result.generations` is a list of choices, or a list holding that list."""
+    choices = _choices(result)
+    output = _mapping(getattr(result, "llm_output", None))
+    metadata = _metadata(choices)
+    usage = ReportedUsage()
+    with shield("usage"):
+        usage = _usage(choices, output, metadata)
+    return ModelResponse(
+        usage,
+        _first_text((output, *metadata), _MODEL_KEYS),
+        _response_id(choices, output, metadata),
+        _finish_reasons(choices, metadata),
+        _tool_calls(choices),
+        _first_text((*metadata, output), ("service_tier",)),
+        _first_text((*metadata, output), ("system_fingerprint",)),
+        _api_type(metadata),
+        _counted_elsewhere(choices, output, usage),
+    )
+
+
+def read_partial(result: Any) -> ModelResponse | None:
+    """What had arrived before a failure. LangChain adds a generation made of the error's own headers and body: never read."""
+    first = next(iter(_choices(result)), None)
+    if first is None or not type(first).__name__.endswith("Chunk"):
+        return None
+    return read(result)
+
+
+def read_decision(output: Any) -> ModelResponse:
+    """The response of a decision model: `output.usage`, `output.model` and `output.request_id`, as mapping or object."""
+    usage = _field(output, "usage")
+    counts = {
+        "input_tokens": _field(usage, "input_tokens"),
+        "output_tokens": _field(usage, "output_tokens"),
+    }
+    for details in ("input_token_details", "output_token_details"):
+        if _field(usage, details) is not None:
+            counts[details] = _field(usage, details)
+    counts = {key: value for key, value in counts.items() if value is not None}
+    return ModelResponse(
+        reported_usage(counts or None),
+        _name(_field(output, "model")),
+        _name(_field(output, "id")) or _name(_field(output, "request_id")),
+    )
+
+
+def stored_usage(generations: Any) -> ReportedUsage:
+    """The usage kept with an answer that a response cache returned; it must be read before LangChain marks it as free."""
+    choices = generations if isinstance(generations, list) else []
+    for choice in choices:
+        raw = _field(_field(choice, "message"), "usage_metadata")
+        if isinstance(raw, Mapping) and raw.keys() - {"total_cost"}:
+            return reported_usage(
+                {key: value for key, value in raw.items() if key != "total_cost"}, *_metadata([choice])
+            )
+    return ReportedUsage()
+
+
+def read_stored(generations: list[Any]) -> ModelResponse:
+    """What an answer from a response cache says about itself, without its usage: it was not used."""
+    metadata = _metadata(generations)
+    return ModelResponse(
+        model=_first_text(tuple(metadata), _MODEL_KEYS), finish_reasons=_finish_reasons(generations, metadata)
+    )
+
+
+def _field(target: Any, name: str) -> Any:
+    return target.get(name) if isinstance(target, Mapping) else getattr(target, name, None)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else _EMPTY
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
+
+
+def _choices(result: Any) -> list[Any]:
+    generations = getattr(result, "generations", None)
+    if not isinstance(generations, list) or not generations:
+        return []
+    return generations[0] if isinstance(generations[0], list) else generations
+
+
+def _metadata(choices: list[Any]) -> list[Mapping[str, Any]]:
+    """One mapping per choice: the message's response metadata, the generation's own facts where it has none."""
+    found = []
+    for choice in choices:
+        own = _mapping(getattr(choice, "generation_info", None))
+        message = _mapping(getattr(getattr(choice, "message", None), "response_metadata", None))
+        found.append({**own, **message} if own and message else message or own)
+    return found
+
+
+def _first_text(sources: tuple[Mapping[str, Any], ...], keys: tuple[str, ...]) -> str | None:
+    for source in sources:
+        for key in keys:
+            text = _name(source.get(key))
+            if text is not None:
+                return text
+    return None
+
+
+def _usage(choices: list[Any], output: Mapping[str, Any], metadata: list[Mapping[str, Any]]) -> ReportedUsage:
+    """Usage of the first choice that has any: with several choices each repeats the total."""
+    facts = metadata[0] if metadata else _EMPTY
+    for choice, own in zip(choices, metadata, strict=True):
+        raw = getattr(getattr(choice, "message", None), "usage_metadata", None)
+        if isinstance(raw, Mapping) and raw:
+            return reported_usage(raw, own)
+    for source in (output, facts):
+        for key in ("token_usage", "usage", "usage_metadata"):
+            counts = _provider_counts(_mapping(source.get(key)))
+            if counts is not None:
+                return reported_usage(counts, facts)
+    return reported_usage(_provider_counts(facts), facts)
+
+
+def _provider_counts(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A provider's own counts, by whatever names, as LangChain's usage mapping; None if there are none."""
+    counts: dict[str, Any] = {}
+    for name, keys in (("input_tokens", _INPUT_KEYS), ("output_tokens", _OUTPUT_KEYS)):
+        value = next((raw[key] for key in keys if isinstance(raw.get(key), int)), None)
+        if value is not None:
+            counts[name] = value
+    if not counts:
+        return None
+    cached = _mapping(raw.get("prompt_tokens_details")).get("cached_tokens")
+    reasoning = _mapping(raw.get("completion_tokens_details")).get("reasoning_tokens")
+    if isinstance(cached, int):
+        counts["input_token_details"] = {"cache_read": cached}
+    if isinstance(reasoning, int):
+        counts["output_token_details"] = {"reasoning": reasoning}
+    return counts
+
+
+def _counted_elsewhere(choices: list[Any], output: Mapping[str, Any], usage: ReportedUsage) -> bool:
+    """LangChain gives the usage of a text-model batch to its first prompt and an empty mapping to the others."""
+    is_text = bool(choices) and not hasattr(choices[0], "message")
+    return is_text and usage.tokens is None and output.get("token_usage") == {}
+
+
+def _response_id(choices: list[Any], output: Mapping[str, Any], metadata: list[Mapping[str, Any]]) -> str | None:
+    found = _first_text((*metadata, output), ("id", "request_id"))
+    if found is None and choices:
+        found = _name(getattr(getattr(choices[0], "message", None), "id", None))
+    # LangChain puts its own run id in place of a missing one.
+    return None if found is None or found.startswith(("lc_run-", "run-")) else found
+
+
+def _finish_reasons(choices: list[Any], metadata: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    reasons = (_finish_reason(choice, facts) for choice, facts in zip(choices, metadata, strict=True))
+    return tuple(reason for reason in reasons if reason is not None)
+
+
+def _finish_reason(choice: Any, facts: Mapping[str, Any]) -> str | None:
+    raw = next((facts[key] for key in _FINISH_KEYS if facts.get(key)), None)
+    if raw is None and facts.get("object") == "response":
+        return _responses_api_reason(choice, facts)
+    raw = getattr(raw, "value", raw)
+    if not isinstance(raw, str) or not raw or len(raw) > _LONGEST_NAME:
+        return None
+    lower = raw.lower().rpartition(".")[2]
+    return _FINISH_REASONS.get(lower, lower)
+
+
+def _responses_api_reason(choice: Any, facts: Mapping[str, Any]) -> str | None:
+    """OpenAI's Responses API has a status and a reason only for incomplete answers."""
+    status = facts.get("status")
+    if status == "incomplete":
+        why = _mapping(facts.get("incomplete_details")).get("reason")
+        return _FINISH_REASONS.get(why, why) if isinstance(why, str) else semconv.FINISH_LENGTH
+    if status == "completed":
+        return semconv.FINISH_TOOL_CALL if _tool_calls([choice]) else semconv.FINISH_STOP
+    return semconv.FINISH_ERROR if status in ("failed", "cancelled") else None
+
+
+def _tool_calls(choices: list[Any]) -> tuple[ToolCall, ...]:
+    calls = []
+    for choice in choices:
+        raw = getattr(getattr(choice, "message", None), "tool_calls", None)
+        for call in raw if isinstance(raw, list) else ():
+            name = _name(_field(call, "name"))
+            if name is not None:
+                calls.append(ToolCall(name, _name(_field(call, "id"))))
+    return tuple(calls)
+
+
+def _api_type(metadata: list[Mapping[str, Any]]) -> str | None:
+    if not metadata or metadata[0].get("model_provider") != "openai":
+        return None
+    return "responses" if metadata[0].get("object") == "response" else "chat_completions"

@@ -1,0 +1,200 @@
+"""Look-ups in LangChain's response cache, attributed to the call that made them.
+
+The frame around a model call knows the cache object of that call. `lookup` and `alookup` are patched on the class of that
+object, the first time it is met: that covers instances from before, classes from later and objects that only quack.
+A look-up counts only if it is made on the frame's own object and not from inside another counted one, so wrappers,
+`super()` calls, default `alookup`s and models inside a look-up count once.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from langchain_core.caches import BaseCache
+from langchain_core.globals import get_llm_cache
+
+from langmeter.boundary import shield
+from langmeter.events import CacheLookup, Failure, ModelResponse
+from langmeter.langchain import answers, extract
+from langmeter.langchain.state import Frame, Lookup, current_frame
+
+_METHODS: Final = {"lookup": False, "alookup": True}
+_TYPES: Final = {
+    "InMemoryCache": "in_memory",
+    "SQLiteCache": "sqlite",
+    "SQLAlchemyCache": "sqlalchemy",
+    "SQLAlchemyMd5Cache": "sqlalchemy",
+    "RedisCache": "redis",
+    "AsyncRedisCache": "redis",
+    "RedisSemanticCache": "redis_semantic",
+    "GPTCache": "gptcache",
+    "LangCacheSemanticCache": "langcache_semantic",
+    "MongoDBCache": "mongodb",
+    "MongoDBAtlasSemanticCache": "mongodb_atlas_semantic",
+}
+
+
+def resolve(model: Any) -> Any:
+    """The response cache that LangChain will ask for this model, resolved exactly as it does; None if none will be."""
+    own = getattr(model, "cache", None)
+    if own is False:
+        return None
+    return own if isinstance(own, BaseCache) else get_llm_cache()
+
+
+class CacheWatch:
+    """Patches cache classes as they are met and takes the patches off again. Safe from any thread."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+        self._patched: dict[type, dict[str, Any]] = {}
+        self._types: dict[type, str] = {}
+        self._lock = threading.Lock()
+
+    def meet(self, cache: Any) -> None:
+        """Make sure that look-ups of this cache's class are seen."""
+        if type(cache) not in self._patched:
+            with self._lock:
+                if type(cache) not in self._patched:
+                    self._patched[type(cache)] = self._patch(type(cache))
+
+    def type_of(self, cache: Any) -> str:
+        """The value of `langchain.cache.type`: from the settings, a well-known class, or the class name in snake case."""
+        cls = type(cache)
+        found = self._types.get(cls)
+        if found is None:
+            found = self._types[cls] = (
+                self._names.get(cls.__name__) or _TYPES.get(cls.__name__) or _snake_case(cls.__name__)
+            )
+        return found
+
+    def restore(self) -> None:
+        """Take every patch off: an inherited method becomes inherited again."""
+        with self._lock:
+            for cls, originals in self._patched.items():
+                for name, original in originals.items():
+                    if isinstance(vars(cls).get(name), _WatchedMethod):
+                        delattr(cls, name) if original is None else setattr(cls, name, original)
+            self._patched.clear()
+            self._types.clear()
+
+    def _patch(self, cls: type) -> dict[str, Any]:
+        originals: dict[str, Any] = {}
+        for name, is_async in _METHODS.items():
+            if not any(name in vars(base) for base in cls.__mro__):
+                continue
+            call = _watch_async if is_async else _watch
+            original = vars(cls).get(name)
+            with shield("cache patch"):
+                try:
+                    setattr(cls, name, _WatchedMethod(functools.partial(call, self.type_of), getattr(cls, name)))
+                except (TypeError, AttributeError):  # a class written in C, or one that guards its attributes
+                    continue
+                originals[name] = original
+        return originals
+
+
+class _WatchedMethod:
+    """A method that records look-ups and pickles as the original function.
+
+    Cache classes of `__main__` are pickled by value (cloudpickle: Ray, Dask, Spark); a closure would drag a context
+    variable along and fail.
+    """
+
+    def __init__(self, watch: Callable[..., Any], original: Callable[..., Any]) -> None:
+        self._watch = watch
+        self._original = original
+        functools.update_wrapper(self, original)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self._watch, self._original, instance)
+
+    def __call__(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._watch(self._original, instance, *args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, tuple[tuple[Callable[..., Any]]]]:
+        return operator.itemgetter(0), ((self._original,),)
+
+
+class _Asked(NamedTuple):
+    prompt: Any
+    started: float
+
+
+def _frame_of(cache: Any) -> Frame | None:
+    frame = current_frame()
+    return None if frame is None or frame.busy or frame.cache is not cache else frame
+
+
+def _watch(type_of: Callable[[Any], str], original: Callable[..., Any], cache: Any, *args: Any, **kwargs: Any) -> Any:
+    frame = _frame_of(cache)
+    if frame is None:
+        return original(cache, *args, **kwargs)
+    frame.busy = True
+    call = _Asked(args[0] if args else kwargs.get("prompt"), time.perf_counter())
+    try:
+        found = original(cache, *args, **kwargs)
+    except BaseException as error:
+        _note(frame, type_of, cache, call, error=error)
+        raise
+    else:
+        _note(frame, type_of, cache, call, found=found)
+        return found
+    finally:
+        frame.busy = False
+
+
+async def _watch_async(
+    type_of: Callable[[Any], str], original: Callable[..., Any], cache: Any, *args: Any, **kwargs: Any
+) -> Any:
+    frame = _frame_of(cache)
+    if frame is None:
+        return await original(cache, *args, **kwargs)
+    frame.busy = True
+    call = _Asked(args[0] if args else kwargs.get("prompt"), time.perf_counter())
+    try:
+        found = await original(cache, *args, **kwargs)
+    except BaseException as error:
+        _note(frame, type_of, cache, call, error=error)
+        raise
+    else:
+        _note(frame, type_of, cache, call, found=found)
+        return found
+    finally:
+        frame.busy = False
+
+
+def _note(
+    frame: Frame,
+    type_of: Callable[[Any], str],
+    cache: Any,
+    call: _Asked,
+    *,
+    found: Any = None,
+    error: BaseException | None = None,
+) -> None:
+    duration = time.perf_counter() - call.started
+    with shield("cache look-up"):
+        outcome: ModelResponse | Failure | None = None
+        if error is not None:
+            outcome = extract.failure(error)
+            event = CacheLookup("error", type_of(cache), duration, error_type=outcome.error_type)
+        elif isinstance(found, list):  # LangChain's own test: a tuple is a miss
+            # Read now: LangChain is about to mark the stored usage as free, in place.
+            stored = answers.stored_usage(found)
+            event = CacheLookup("hit", type_of(cache), duration, stored.tokens, saved_tier=stored.tier)
+            outcome = answers.read_stored(found) if frame.keeps_answers else None
+        else:
+            event = CacheLookup("miss", type_of(cache), duration)
+        frame.lookups.append(Lookup(event, call.prompt, call.started, outcome))
+
+
+def _snake_case(name: str) -> str:
+    stem = name.removesuffix("Cache") or name
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", stem).lower().strip("_")

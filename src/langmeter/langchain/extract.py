@@ -1,0 +1,210 @@
+"""Raw LangChain values, read once into frozen events. The only place, with `answers.py`, where `Any` and `.get()` chains live.
+
+Each field is isolated: what cannot be read costs that field, never the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from langmeter import semconv
+from langmeter.boundary import shield
+from langmeter.events import Failure, ModelRequest, ModelResponse, Operation, ParameterValue
+from langmeter.langchain import answers
+from langmeter.langchain.providers import Endpoint, endpoint_in, provider_name
+
+_CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
+_MODEL_KEYS: Final = ("model", "model_name", "model_id", "deployment_name", "azure_deployment")
+_LONGEST_NAME: Final = 1_024
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    if isinstance(value, str):
+        return (value,) if value else None
+    texts = tuple(text for text in value if isinstance(text, str)) if isinstance(value, list | tuple) else ()
+    return texts or None
+
+
+def _choices(value: Any) -> int | None:
+    count = _integer(value)
+    return None if count == 1 else count
+
+
+def _effort(value: Any) -> str | None:
+    return _text(value.get("effort")) if isinstance(value, Mapping) else None
+
+
+def _output_type(value: Any) -> str | None:
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    if kind == "text":
+        return "text"
+    return "json" if kind is not None or isinstance(value, type) else None
+
+
+def _service_tier(value: Any) -> str | None:
+    return None if value == "auto" else _text(value)
+
+
+# (invocation parameter, attribute, reader); the first that yields a value wins.
+_PARAMETERS: Final[dict[str, tuple[str, Callable[[Any], ParameterValue | None]]]] = {
+    "temperature": (semconv.REQUEST_TEMPERATURE, _number),
+    "top_p": (semconv.REQUEST_TOP_P, _number),
+    "top_k": (semconv.REQUEST_TOP_K, _integer),
+    "frequency_penalty": (semconv.REQUEST_FREQUENCY_PENALTY, _number),
+    "presence_penalty": (semconv.REQUEST_PRESENCE_PENALTY, _number),
+    "max_tokens": (semconv.REQUEST_MAX_TOKENS, _integer),
+    "max_completion_tokens": (semconv.REQUEST_MAX_TOKENS, _integer),
+    "max_output_tokens": (semconv.REQUEST_MAX_TOKENS, _integer),
+    "num_predict": (semconv.REQUEST_MAX_TOKENS, _integer),
+    "stop": (semconv.REQUEST_STOP_SEQUENCES, _texts),
+    "stop_sequences": (semconv.REQUEST_STOP_SEQUENCES, _texts),
+    "seed": (semconv.REQUEST_SEED, _integer),
+    "random_seed": (semconv.REQUEST_SEED, _integer),
+    "n": (semconv.REQUEST_CHOICE_COUNT, _choices),
+    "candidate_count": (semconv.REQUEST_CHOICE_COUNT, _choices),
+    "reasoning_effort": (semconv.REQUEST_REASONING_LEVEL, _text),
+    "reasoning": (semconv.REQUEST_REASONING_LEVEL, _effort),
+    "output_config": (semconv.REQUEST_REASONING_LEVEL, _effort),
+    "previous_response_id": (semconv.REQUEST_PREVIOUS_RESPONSE_ID, _text),
+    "response_format": (semconv.OUTPUT_TYPE, _output_type),
+    "ls_structured_output_format": (semconv.OUTPUT_TYPE, lambda value: "json" if value else None),
+    "service_tier": (semconv.OPENAI_REQUEST_SERVICE_TIER, _service_tier),
+}
+
+
+def model_request(
+    operation: Operation,
+    *,
+    serialized: Any = None,
+    metadata: Any = None,
+    invocation_params: Any = None,
+    options: Any = None,
+    endpoint: Endpoint | None = None,
+    class_name: str | None = None,
+) -> ModelRequest:
+    """The request of a start callback. `endpoint` and `class_name` come from the model object, where it is known."""
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    params = invocation_params if isinstance(invocation_params, Mapping) else {}
+    if endpoint is None:
+        endpoint = endpoint_in(serialized)
+    provider = provider_name(metadata.get("ls_provider"), class_name or _class_name(serialized), endpoint)
+    return ModelRequest(
+        operation,
+        provider,
+        _request_model(metadata, params, serialized),
+        endpoint.address,
+        endpoint.port,
+        _parameters(params, options, metadata, provider),
+    )
+
+
+def _class_name(serialized: Any) -> str | None:
+    path = serialized.get("id") if isinstance(serialized, dict) else None
+    return path[-1] if isinstance(path, list) and path and isinstance(path[-1], str) else None
+
+
+def _request_model(metadata: Mapping[str, Any], params: Mapping[str, Any], serialized: Any) -> str | None:
+    found = _text(metadata.get("ls_model_name"))
+    if found is not None:
+        return found
+    arguments = serialized.get("kwargs") if isinstance(serialized, dict) else None
+    for source in (params, arguments):
+        if isinstance(source, Mapping):
+            for key in _MODEL_KEYS:
+                found = _text(source.get(key))
+                if found is not None:
+                    return found
+    return None
+
+
+def _parameters(
+    params: Mapping[str, Any], options: Any, metadata: Mapping[str, Any], provider: str
+) -> tuple[tuple[str, ParameterValue], ...]:
+    found: dict[str, ParameterValue] = {}
+    with shield("request parameters"):
+        for key, raw in (*params.items(), *(options.items() if isinstance(options, Mapping) else ())):
+            row = _PARAMETERS.get(key) if raw is not None else None
+            if row is not None and row[0] not in found:
+                value = row[1](raw)
+                if value is not None:
+                    found[row[0]] = value
+        for key in _CONVERSATION_KEYS:
+            conversation = metadata.get(key)
+            if isinstance(conversation, str | int) and str(conversation):
+                found[semconv.CONVERSATION_ID] = str(conversation)
+                break
+    if provider != "openai":
+        found.pop(semconv.OPENAI_REQUEST_SERVICE_TIER, None)
+    return tuple(found.items())
+
+
+def model_response(result: Any) -> ModelResponse:
+    """What an `LLMResult` (or a `ChatResult`) of one prompt says about the answer, whatever state it is in."""
+    with shield("model response"):
+        return answers.read(result)
+    return ModelResponse()
+
+
+def decision_response(output: Any) -> ModelResponse:
+    """What the output of a decision model says: these surface as chains with `run_type="llm"`."""
+    with shield("decision response"):
+        return answers.read_decision(output)
+    return ModelResponse()
+
+
+def failure(error: BaseException, response: Any = None, *, with_message: bool = False) -> Failure:
+    """How a call failed, as text: the exception itself is not kept, it would keep an abandoned generator alive."""
+    partial = None
+    if response is not None:
+        with shield("partial response"):
+            partial = answers.read_partial(response)
+    kind = _kind(error)
+    message, stack = "", None
+    if kind != "abandoned":
+        with shield("exception"):
+            message = str(error) if with_message else ""
+            stack = _stack(error, with_message=with_message)
+    return Failure(kind, error_type(error), message, stack, partial)
+
+
+def error_type(error: BaseException) -> str:
+    """The fully qualified class name of an exception, builtins bare: the value of `error.type`."""
+    cls = type(error)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _kind(error: BaseException) -> Any:
+    if isinstance(error, GeneratorExit) or _is_control_flow(error):
+        return "abandoned"
+    return "cancelled" if isinstance(error, asyncio.CancelledError) else "error"
+
+
+def _is_control_flow(error: BaseException) -> bool:
+    """LangGraph's interrupts and commands travel as exceptions; recognised without importing it."""
+    errors = sys.modules.get("langgraph.errors")
+    bubble_up = getattr(errors, "GraphBubbleUp", None)
+    return isinstance(bubble_up, type) and isinstance(error, bubble_up)
+
+
+def _stack(error: BaseException, *, with_message: bool) -> str:
+    """The stack of an exception; without source lines and message unless asked for, since both may quote secrets."""
+    if with_message:
+        return "".join(traceback.format_exception(error))
+    frames = traceback.extract_tb(error.__traceback__, limit=-50)
+    return "\n".join(f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames)

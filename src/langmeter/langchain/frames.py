@@ -1,0 +1,276 @@
+"""Frames around LangChain's model methods: the span is current while the work runs, and every run is closed.
+
+Callbacks cannot do this: start and end run in different contexts on every async path, so what one attaches the other can
+never detach. A frame attaches and detaches in the same call, and a stream does so around each of its steps.
+
+Private names relied on, each optional: `_generate_with_cache`, `_agenerate_with_cache`, `_iter_v2_events`,
+`_aiter_v2_events`, `_set_config_context`. Without one, what is lost is nesting or
+exact cache attribution, never a call or a span. `_generate` and `_stream` are left alone: LangChain compares them by
+identity to find out what a model can do.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from opentelemetry import context as otel_context
+
+from langmeter.boundary import shield
+from langmeter.events import Failure
+from langmeter.langchain import extract, state
+from langmeter.langchain.cache import CacheWatch, resolve
+from langmeter.langchain.providers import Directory
+from langmeter.langchain.state import Frame, Model
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from langmeter.observer import Observer
+
+Wrapper: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+_END: Final = object()
+
+
+class ModelFrames:
+    """The wrappers around chat and text models; `wrapt` calls them with (wrapped, instance, args, kwargs)."""
+
+    def __init__(self, observer: Observer, watch: CacheWatch) -> None:
+        self._observer = observer
+        self._watch = watch
+        self._directory = Directory()
+
+    # -- chat models: generate --------------------------------------------------------------------------------------
+
+    def generate(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        """`BaseChatModel.generate`: knows the model, and closes prompts that LangChain leaves open when one fails."""
+        frame = self._batch_frame(instance, args, kwargs)
+        token = state.enter(frame)
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            state.leave(token)
+            self._close_leftovers(frame)
+
+    async def agenerate(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        """`BaseChatModel.agenerate`."""
+        frame = self._batch_frame(instance, args, kwargs)
+        token = state.enter(frame)
+        try:
+            return await wrapped(*args, **kwargs)
+        finally:
+            state.leave(token)
+            self._close_leftovers(frame)
+
+    def generate_with_cache(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        """`BaseChatModel._generate_with_cache`: one prompt; look-ups, nesting and the true end time."""
+        with self._prompt(instance, kwargs.get("run_manager")) as frame:
+            result = wrapped(*args, **kwargs)
+            self._answered(frame, result)
+            return result
+
+    async def agenerate_with_cache(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        """`BaseChatModel._agenerate_with_cache`; LangChain fires nothing when it is cancelled."""
+        with self._prompt(instance, kwargs.get("run_manager")) as frame:
+            try:
+                result = await wrapped(*args, **kwargs)
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    self._close(frame, error)
+                raise
+            self._answered(frame, result)
+            return result
+
+    # -- streams: each step of the generator is a frame of its own ----------------------------------------------------
+
+    def stream(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Generator[Any, None, None]:
+        """`stream` of chat and text models: consumer code between two chunks never sees our context."""
+        return _steps(wrapped(*args, **kwargs), self._stream_frame(instance))
+
+    def astream(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> AsyncGenerator[Any, None]:
+        """`astream` of chat and text models."""
+        return _asteps(wrapped(*args, **kwargs), self._stream_frame(instance))
+
+    def events(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Generator[Any, None, None]:
+        """`BaseChatModel._iter_v2_events`: the run is open before it; a dropped stream gets no callback at all."""
+        frame, dropped = self._events_frame(kwargs)
+        return _steps(wrapped(*args, **kwargs), frame, dropped)
+
+    def aevents(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> AsyncGenerator[Any, None]:
+        """`BaseChatModel._aiter_v2_events`."""
+        frame, dropped = self._events_frame(kwargs)
+        return _asteps(wrapped(*args, **kwargs), frame, dropped)
+
+    # -- bodies of chains ---------------------------------------------------------------------------------------------
+
+    def config_context(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        """`_set_config_context`: runs inside a context that LangChain throws away with the body, so nothing is detached."""
+        result = wrapped(*args, **kwargs)
+        with shield("config context"):
+            config = args[0] if args else kwargs.get("config")
+            run_id = getattr((config or {}).get("callbacks"), "parent_run_id", None)
+            call = self._observer.runs.get(run_id)
+            if call is not None and call.context is not None:
+                otel_context.attach(call.context)
+        return result
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def model(self, instance: Any) -> Model | None:
+        """What callbacks cannot see of a model object."""
+        with shield("model"):
+            return Model(type(instance).__name__, self._directory.endpoint(instance))
+        return None
+
+    def cache(self, instance: Any) -> Any:
+        """The response cache that a model will use, its class being watched from now on; None if none."""
+        with shield("cache"):
+            cache = resolve(instance)
+            if cache is not None:
+                self._watch.meet(cache)
+            return cache
+        return None
+
+    def _batch_frame(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Frame:
+        prompts = args[0] if args else kwargs.get("messages")
+        starts = len(prompts) if isinstance(prompts, list) else 1
+        return Frame(self.model(instance), starts=starts, sends_at_start=False)
+
+    def _stream_frame(self, instance: Any) -> Frame:
+        frame = Frame(self.model(instance), starts=1)
+        frame.armed = True
+        with shield("cache"):
+            cache = resolve(instance)
+            frame.bypasses = None if cache is None else self._watch.type_of(cache)
+        return frame
+
+    def _events_frame(self, kwargs: dict[str, Any]) -> tuple[Frame, Callable[[BaseException], None]]:
+        frame = Frame()
+        run_id = getattr(kwargs.get("run_manager"), "run_id", None)
+        call = self._observer.runs.get(run_id)
+        frame.context = call.context if call is not None else None
+        return frame, functools.partial(self._close_run, run_id)
+
+    @contextmanager
+    def _prompt(self, instance: Any, run_manager: Any) -> Iterator[Frame]:
+        frame = Frame()
+        frame.cache = self.cache(instance)
+        run_id = getattr(run_manager, "run_id", None)
+        call = self._observer.runs.get(run_id)
+        if run_id is not None:
+            frame.opened.append(run_id)
+        if call is not None:
+            call.sent = True
+        attached = otel_context.attach(call.context) if call is not None and call.context is not None else None
+        token = state.enter(frame)
+        try:
+            yield frame
+        finally:
+            state.leave(token)
+            if attached is not None:
+                otel_context.detach(attached)
+            if call is not None:
+                # `on_llm_end` of a batch fires after its last prompt.
+                call.stopped = time.perf_counter()
+                if frame.lookups:
+                    call.cache = frame.lookups[0].event
+
+    def _answered(self, frame: Frame, result: Any) -> None:
+        for run_id in frame.opened:
+            call = self._observer.runs.get(run_id)
+            if call is not None:
+                call.answer = result
+
+    def _close_leftovers(self, frame: Frame) -> None:
+        """Close the prompts of a failed batch: the answered ones with their answer, the others uncounted."""
+        for run_id in frame.opened:
+            call = self._observer.runs.get(run_id)
+            if call is None:
+                continue
+            with shield("leftovers"):
+                if call.answer is not None:
+                    self._observer.end(run_id, extract.model_response(call.answer))
+                elif call.sent:
+                    self._observer.end(run_id, Failure("abandoned", "GeneratorExit"))
+                else:
+                    self._observer.discard(run_id)
+
+    def _close(self, frame: Frame, error: BaseException) -> None:
+        for run_id in frame.opened:
+            self._close_run(run_id, error)
+
+    def _close_run(self, run_id: UUID | None, error: BaseException) -> None:
+        if run_id is not None and run_id in self._observer.runs:
+            with shield("close"):
+                with_message = self._observer.settings.exception_messages
+                self._observer.end(run_id, extract.failure(error, with_message=with_message))
+
+
+def _steps(
+    inner: Iterator[Any], frame: Frame, dropped: Callable[[BaseException], None] | None = None
+) -> Generator[Any, None, None]:
+    """The items of `inner`, each produced inside the frame and consumed outside of it."""
+    try:
+        while True:
+            token, attached = _step_in(frame)
+            try:
+                item = next(inner, _END)
+            finally:
+                _step_out(token, attached)
+            if item is _END:
+                return
+            yield item
+    except GeneratorExit as error:
+        if dropped is not None:
+            dropped(error)
+        raise
+    finally:
+        close = getattr(inner, "close", None)
+        if close is not None:
+            token, attached = _step_in(frame)
+            try:
+                close()
+            finally:
+                _step_out(token, attached)
+
+
+async def _asteps(
+    inner: AsyncIterator[Any], frame: Frame, dropped: Callable[[BaseException], None] | None = None
+) -> AsyncGenerator[Any, None]:
+    """The items of `inner`, each produced inside the frame and consumed outside of it."""
+    try:
+        while True:
+            token, attached = _step_in(frame)
+            try:
+                item = await anext(inner, _END)
+            finally:
+                _step_out(token, attached)
+            if item is _END:
+                return
+            yield item
+    except GeneratorExit as error:
+        if dropped is not None:
+            dropped(error)
+        raise
+    finally:
+        close = getattr(inner, "aclose", None)
+        if close is not None:
+            token, attached = _step_in(frame)
+            try:
+                await close()
+            finally:
+                _step_out(token, attached)
+
+
+def _step_in(frame: Frame) -> tuple[Any, Any]:
+    # Attached even without a span yet: detaching also undoes what the start callback attaches in the first step.
+    attached = otel_context.attach(frame.context if frame.context is not None else otel_context.get_current())
+    return state.enter(frame), attached
+
+
+def _step_out(token: Any, attached: Any) -> None:
+    state.leave(token)
+    otel_context.detach(attached)

@@ -1,0 +1,197 @@
+"""The callback handler: LangChain's events, translated and passed on; and the slot that installs one for everything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.tracers.context import register_configure_hook
+from opentelemetry import context as otel_context
+
+from langmeter.boundary import guarded
+from langmeter.events import CacheLookup
+from langmeter.langchain import extract
+from langmeter.langchain.state import Frame, current_frame
+from langmeter.observer import Observer, Providers, observer_for
+from langmeter.settings import Settings
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from langmeter.events import Operation
+    from langmeter.runs import OpenCall
+
+
+class InstalledHandler:
+    """What LangChain's configure hook asks for the handler of every run: it only ever calls `get`."""
+
+    handler: CallbackHandler | None = None
+
+    def get(self) -> CallbackHandler | None:
+        """The installed handler, or None."""
+        return self.handler
+
+
+installed: Final = InstalledHandler()
+
+
+def register_hook() -> None:
+    """Make LangChain ask `installed` from now on. Registering again has no effect; the hook is never taken back."""
+    register_configure_hook(installed, inheritable=True)  # type: ignore[arg-type]  # quacks like the ContextVar it asks for
+
+
+class CallbackHandler(BaseCallbackHandler):
+    """Spans, tokens, cost and chat-cache hits for the model, chain or call that it is passed to, without patching anything.
+
+    `model.invoke(..., config={"callbacks": [CallbackHandler()]})`. Look-up times, hits of text models and the nesting of
+    HTTP spans need `instrument()`; while that is in force a passed handler stays silent, so nothing is counted twice.
+    Never raises into LangChain; safe to share between threads, to copy and to pickle.
+
+    Args:
+        settings: options; `Settings()` if left out.
+        tracer_provider: where spans go; the global provider if left out.
+        meter_provider: where metrics go; the global provider if left out.
+    """
+
+    # Async runs would otherwise start this handler on the default executor and wait for a free thread there.
+    run_inline = True
+    steps_back = False
+    """True for a handler that only counts for `track()`: it does not silence the handlers that the application passes."""
+    ignore_agent = True
+    ignore_retriever = True
+    ignore_retry = True
+    ignore_custom_event = True
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        if observer is None:
+            observer = observer_for(settings or Settings(), Providers(tracer_provider, meter_provider))
+        self.observer = observer
+
+    # -- copies: LangChain's own tracers do the same, and deep-copying a model must not copy locks ------------------
+
+    def __copy__(self) -> CallbackHandler:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> CallbackHandler:
+        return self
+
+    def __reduce__(self) -> tuple[type[CallbackHandler], tuple[()]]:
+        # Providers belong to their process: the copy over there finds the global ones.
+        return CallbackHandler, ()
+
+    # -- model calls -----------------------------------------------------------------------------------------------
+
+    @guarded("on_chat_model_start")
+    def on_chat_model_start(self, serialized: Any, messages: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Open a chat call."""
+        self._start("chat", serialized, run_id, kwargs)
+
+    @guarded("on_llm_start")
+    def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Open a text-model call."""
+        call = self._start("text_completion", serialized, run_id, kwargs)
+        frame = current_frame()
+        if call is not None and frame is not None and frame.cache is not None:
+            call.cache = frame.missed(prompts[0])
+
+    @guarded("on_llm_new_token")
+    def on_llm_new_token(self, token: Any = None, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002
+        """Note a chunk. LangChain passes `token` by position or by name, as text or as a list; its content is not read."""
+        call = self.observer.runs.get(run_id)
+        if call is not None:
+            self.observer.chunk(call)
+
+    @guarded("on_stream_event")
+    def on_stream_event(self, event: Any = None, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002
+        """Note an event of a version 3 stream."""
+        call = self.observer.runs.get(run_id)
+        if call is not None and call.first_chunk is None:
+            self.observer.chunk(call)
+
+    @guarded("on_llm_end")
+    def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
+        """Close a call with its answer."""
+        call = self.observer.runs.take(run_id)
+        if call is not None:
+            self.observer.finish(call, extract.model_response(response))
+
+    @guarded("on_llm_error")
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, response: Any = None, **_: Any) -> None:
+        """Close a call with its failure."""
+        self._fail(run_id, error, response)
+
+    # -- decision models: model calls that LangChain reports as chains -----------------------------------------------
+
+    def on_chain_start(self, serialized: Any, inputs: Any, *, run_type: str | None = None, **kwargs: Any) -> None:
+        """Open the call of a decision model; every other chain passes by."""
+        if run_type == "llm":
+            self._start_decision(serialized, **kwargs)
+
+    @guarded("on_chain_start")
+    def _start_decision(self, serialized: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        self._start("chat", serialized, run_id, kwargs)
+
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **_: Any) -> None:
+        """Close the call of a decision model."""
+        if run_id in self.observer.runs:
+            self._end_decision(outputs, run_id)
+
+    @guarded("on_chain_end")
+    def _end_decision(self, outputs: Any, run_id: UUID) -> None:
+        self.observer.end(run_id, extract.decision_response(outputs))
+
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        """Close the failed call of a decision model."""
+        if run_id in self.observer.runs:
+            self.on_llm_error(error, run_id=run_id)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _start(self, operation: Operation, serialized: Any, run_id: UUID, kwargs: dict[str, Any]) -> OpenCall | None:
+        active = installed.handler
+        if active is not None and active is not self and not active.steps_back:
+            return None
+        frame = current_frame()
+        model = frame.claim() if frame is not None else None
+        request = extract.model_request(
+            operation,
+            serialized=serialized,
+            metadata=kwargs.get("metadata"),
+            invocation_params=kwargs.get("invocation_params"),
+            options=kwargs.get("options"),
+            endpoint=model.endpoint if model is not None else None,
+            class_name=model.class_name if model is not None else None,
+        )
+        call = self.observer.begin(run_id, kwargs.get("parent_run_id"), request)
+        if call is not None and frame is not None and model is not None:
+            _enter(frame, call, run_id)
+        return call
+
+    def _fail(self, run_id: UUID, error: BaseException, response: Any = None) -> None:
+        call = self.observer.runs.take(run_id)
+        if call is not None:
+            with_message = self.observer.settings.exception_messages
+            self.observer.finish(call, extract.failure(error, response, with_message=with_message))
+
+
+def _enter(frame: Frame, call: OpenCall, run_id: UUID) -> None:
+    """Let the frame around the call know its run, and make the span current where only a callback can do so."""
+    frame.opened.append(run_id)
+    call.sent = frame.sends_at_start
+    if frame.bypasses is not None:
+        call.cache = CacheLookup("bypass", frame.bypasses)
+    if frame.armed and call.context is not None:
+        # A stream opens its run inside its first step: the frame around that step detaches what is attached here.
+        frame.armed = False
+        frame.context = call.context
+        otel_context.attach(call.context)

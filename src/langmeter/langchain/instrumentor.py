@@ -1,0 +1,187 @@
+"""Switching langmeter on and off for the whole process, and counting a block of code."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry._logs import NoOpLoggerProvider
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider
+
+from langmeter import bootstrap, tracking
+from langmeter.errors import SettingsError
+from langmeter.langchain.cache import CacheWatch
+from langmeter.langchain.handler import CallbackHandler, installed, register_hook
+from langmeter.langchain.patches import Patches
+from langmeter.observer import Providers, observer_for, open_calls
+from langmeter.settings import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+
+class _Installation:
+    """One installed handler with its patches."""
+
+    def __init__(self, settings: Settings, providers: Providers, *, steps_back: bool = False) -> None:
+        self.settings = settings
+        self.providers = providers
+        observer = observer_for(settings, providers)
+        self.handler = CallbackHandler(observer=observer)
+        self.handler.steps_back = steps_back
+        self._watch = CacheWatch(settings.cache_types)
+        self._patches = Patches(observer, self._watch)
+
+    def install(self) -> None:
+        register_hook()
+        self._patches.apply()
+        installed.handler = self.handler
+
+    def remove(self) -> None:
+        installed.handler = None
+        self._patches.remove()
+        self._watch.restore()
+
+
+class _Switch:
+    """What is installed in this process: at most one thing at a time, under one lock."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.installation: _Installation | None = None
+        self.counting: _Installation | None = None
+        self.counters = 0
+
+    def replace(self, new: _Installation | None) -> None:
+        for old in (self.installation, self.counting):
+            if old is not None:
+                old.remove()
+        self.installation, self.counting = new, None
+        if new is not None:
+            new.install()
+
+
+_switch: Final = _Switch()
+_NOWHERE: Final = Providers(NoOpTracerProvider(), NoOpMeterProvider(), NoOpLoggerProvider())
+
+
+def instrument(
+    settings: Settings | None = None,
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
+    **overrides: Any,
+) -> None:
+    """Emit OpenTelemetry spans and metrics for every LangChain model call of this process from now on.
+
+    Existing models and earlier imports are covered. Without providers the global ones are used; if the application has
+    none by its first model call, providers with OTLP exporters are set up in the background (`Settings.bootstrap`).
+    Calling it again with the same arguments does nothing. Safe from any thread; no model call waits for it.
+
+    Args:
+        settings: options; `Settings()` if left out.
+        tracer_provider: where spans go; the global provider if left out.
+        meter_provider: where metrics go; the global provider if left out.
+        logger_provider: where exception events go; the global provider if left out.
+        **overrides: single options by name, over `settings`.
+
+    Raises:
+        SettingsError: an option is unknown or has a wrong value, or langmeter is switched on already with other options.
+    """
+    wanted = _settings(settings, overrides)
+    providers = Providers(tracer_provider, meter_provider, logger_provider)
+    with _switch.lock:
+        current = _switch.installation
+        if current is not None:
+            if (current.settings, current.providers) == (wanted, providers):
+                return
+            raise SettingsError(
+                "langmeter is switched on already with other settings: call langmeter.uninstrument() first"
+            )
+        if not wanted.enabled:
+            return
+        _switch.replace(_Installation(wanted, providers))
+    if tracer_provider is None and meter_provider is None:
+        if wanted.bootstrap == "now":
+            bootstrap.ensure(wanted, wait=True)
+        elif wanted.bootstrap == "auto":
+            bootstrap.prefetch()
+
+
+def uninstrument() -> None:
+    """Switch langmeter off and restore everything that was patched. Totals keep their values. Safe from any thread."""
+    with _switch.lock:
+        _switch.replace(None)
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Send what is recorded so far; True if all of it went out within `timeout` seconds. Never raises."""
+    return bootstrap.flush(timeout)
+
+
+@contextlib.contextmanager
+def track() -> Iterator[tracking.Usage]:
+    """Count the model calls of a `with` block: tokens, spent and saved money, cache hits, time, by model.
+
+    Blocks nest; calls made in threads and tasks that LangChain or asyncio starts inside the block are counted. A thread
+    started by hand is counted if it runs in a copy of the context (`contextvars.copy_context().run`). Works with and
+    without `instrument()`; without it, a handler is installed for the length of the block and nothing is exported.
+    """
+    usage = tracking.Usage()
+    _start_counting()
+    token = tracking.push(usage)
+    try:
+        yield usage
+    finally:
+        tracking.pop(token, usage)
+        _stop_counting()
+
+
+def open_runs() -> int:
+    """Model calls under way that any handler of this process has seen start and not end."""
+    return open_calls()
+
+
+def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
+    if not overrides:
+        return settings or Settings()
+    given = {} if settings is None else {name: getattr(settings, name) for name in type(settings).model_fields}
+    return Settings(**{**given, **overrides})
+
+
+def _start_counting() -> None:
+    with _switch.lock:
+        _switch.counters += 1
+        if _switch.installation is None and _switch.counting is None:
+            _switch.counting = _Installation(Settings(bootstrap="never"), _NOWHERE, steps_back=True)
+            _switch.counting.install()
+
+
+def _stop_counting() -> None:
+    with _switch.lock:
+        _switch.counters -= 1
+        if not _switch.counters and _switch.counting is not None:
+            _switch.counting.remove()
+            _switch.counting = None
+
+
+class LangChainInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """The entry point for `opentelemetry-instrument`: `LangChainInstrumentor().instrument()` is `langmeter.instrument()`."""
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """The versions of LangChain that are supported."""
+        return ("langchain-core >= 1.0, < 2",)
+
+    def _instrument(self, **kwargs: Any) -> None:
+        known = ("tracer_provider", "meter_provider", "logger_provider", "settings", *Settings.model_fields)
+        instrument(**{name: value for name, value in kwargs.items() if name in known})
+
+    def _uninstrument(self, **_: Any) -> None:
+        uninstrument()

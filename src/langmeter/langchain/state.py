@@ -1,0 +1,94 @@
+"""The frame of the model call that the current context is in: how wrappers and callbacks find one another."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from opentelemetry.context import Context
+
+    from langmeter.events import CacheLookup, Failure, ModelResponse
+    from langmeter.langchain.providers import Endpoint
+
+
+class Model(NamedTuple):
+    """What the wrappers know of a model object and callbacks do not."""
+
+    class_name: str
+    endpoint: Endpoint
+
+
+class Lookup(NamedTuple):
+    """One look-up in a response cache, as a frame keeps it until its run is known."""
+
+    event: CacheLookup
+    prompt: Any
+    """What was looked up: tells which run of a text-model batch the look-up belongs to."""
+    started: float
+    outcome: ModelResponse | Failure | None = None
+    """The stored answer of a hit, or the failure of a look-up that raised."""
+
+
+class Frame:
+    """One call of a wrapped LangChain method, from its entry to its exit; lives in a context variable meanwhile.
+
+    Slots say what a start callback inside may use it for. Only the innermost frame counts.
+    """
+
+    __slots__ = (
+        "armed",
+        "busy",
+        "bypasses",
+        "cache",
+        "context",
+        "keeps_answers",
+        "lookups",
+        "model",
+        "opened",
+        "sends_at_start",
+        "starts",
+    )
+
+    def __init__(self, model: Model | None = None, *, starts: int = 0, sends_at_start: bool = True) -> None:
+        self.model = model
+        self.starts = starts
+        """Start callbacks that still belong to this frame: a nested model of a class that hides its methods must not claim it."""
+        self.sends_at_start = sends_at_start
+        """False where LangChain announces all prompts of a batch before it sends the first."""
+        self.opened: list[UUID] = []
+        self.armed = False
+        """True in the first step of a stream: the start callback makes its span current there."""
+        self.context: Context | None = None
+        self.bypasses: str | None = None
+        """The type of the configured response cache that this call cannot use."""
+        self.cache: Any = None
+        """The cache object whose look-ups belong to this frame."""
+        self.busy = False
+        """True during a look-up: what the cache calls in turn is not another one."""
+        self.keeps_answers = False
+        """True where a hit has no callback, so that its call must be made up from the look-up."""
+        self.lookups: list[Lookup] = []
+
+    def claim(self) -> Model | None:
+        """The model whose call is starting, if its start callback belongs to this frame."""
+        if self.starts <= 0:
+            return None
+        self.starts -= 1
+        return self.model
+
+    def missed(self, prompt: Any) -> CacheLookup | None:
+        """The look-up that found nothing for this prompt, taken out: equal prompts take one each."""
+        for index, lookup in enumerate(self.lookups):
+            if lookup.event.status == "miss" and lookup.prompt == prompt:
+                return self.lookups.pop(index).event
+        return None
+
+
+_frame: Final[contextvars.ContextVar[Frame | None]] = contextvars.ContextVar("langmeter_frame", default=None)
+
+current_frame = _frame.get
+enter = _frame.set
+leave = _frame.reset

@@ -1,0 +1,116 @@
+"""Frames around LangChain's text models (`BaseLLM`), whose response cache works before and without any callback.
+
+All prompts of a batch are looked up first; only the missing ones get a run. So a miss is matched to its run by its prompt,
+and the call of a hit is made up from the look-up. Private names relied on, each optional: `_generate_helper`,
+`_agenerate_helper`; without them, what is lost is nesting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+
+from langmeter.boundary import shield
+from langmeter.events import ModelResponse
+from langmeter.langchain import extract, state
+from langmeter.langchain.state import Frame, Lookup
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from langmeter.langchain.frames import ModelFrames
+    from langmeter.observer import Observer
+
+
+class TextFrames:
+    """The wrappers around text models; `wrapt` calls them with (wrapped, instance, args, kwargs)."""
+
+    def __init__(self, observer: Observer, models: ModelFrames) -> None:
+        self._observer = observer
+        self._models = models
+
+    def generate(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        """`BaseLLM.generate`: collects the look-ups and makes up the calls of the hits."""
+        frame = self._frame(instance, args, kwargs)
+        token = state.enter(frame)
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            state.leave(token)
+            self._report_lookups(frame, instance, args, kwargs)
+
+    async def agenerate(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        """`BaseLLM.agenerate`."""
+        frame = self._frame(instance, args, kwargs)
+        token = state.enter(frame)
+        try:
+            return await wrapped(*args, **kwargs)
+        finally:
+            state.leave(token)
+            self._report_lookups(frame, instance, args, kwargs)
+
+    def helper(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        """`BaseLLM._generate_helper`: one request for all missing prompts, nested under the first of them."""
+        token = self._attach_first(args, kwargs)
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            if token is not None:
+                otel_context.detach(token)
+
+    async def ahelper(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        """`BaseLLM._agenerate_helper`."""
+        token = self._attach_first(args, kwargs)
+        try:
+            return await wrapped(*args, **kwargs)
+        finally:
+            if token is not None:
+                otel_context.detach(token)
+
+    def _frame(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Frame:
+        prompts = args[0] if args else kwargs.get("prompts")
+        frame = Frame(self._models.model(instance), starts=len(prompts) if isinstance(prompts, list) else 1)
+        frame.cache = self._models.cache(instance)
+        frame.keeps_answers = True
+        return frame
+
+    def _attach_first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with shield("text model"):
+            managers = args[2] if len(args) > 2 else kwargs.get("run_managers")  # noqa: PLR2004  (prompts, stop, run_managers)
+            call = self._observer.runs.get(managers[0].run_id) if managers else None
+            if call is not None and call.context is not None:
+                return otel_context.attach(call.context)
+        return None
+
+    def _report_lookups(self, frame: Frame, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        # The misses have been taken by their runs.
+        for lookup in frame.lookups:
+            with shield("text model cache"):
+                if lookup.outcome is not None:
+                    self._report(lookup, frame, instance, args, kwargs)
+
+    def _report(
+        self, lookup: Lookup, frame: Frame, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        metadata = kwargs.get("metadata")
+        request = extract.model_request(
+            "text_completion",
+            metadata={**(metadata if isinstance(metadata, Mapping) else {}), **instance._get_ls_params()},
+            endpoint=frame.model.endpoint if frame.model is not None else None,
+            class_name=type(instance).__name__,
+        )
+        call = self._observer.replay(request, _parent_run_id(args, kwargs), time.perf_counter() - lookup.started)
+        call.stopped = lookup.started + (lookup.event.duration or 0.0)
+        call.cache = lookup.event
+        self._observer.finish(call, lookup.outcome or ModelResponse())
+
+
+def _parent_run_id(args: tuple[Any, ...], kwargs: dict[str, Any]) -> UUID | None:
+    callbacks = args[2] if len(args) > 2 else kwargs.get("callbacks")  # noqa: PLR2004  (prompts, stop, callbacks)
+    if isinstance(callbacks, list):
+        callbacks = callbacks[0] if callbacks else None
+    parent: UUID | None = getattr(callbacks, "parent_run_id", None)
+    return parent

@@ -1,0 +1,262 @@
+"""The life of a model call: begin, first chunk, end. Then it is priced once and handed to sinks that know nothing of one another.
+
+Left to right only: nothing is read back from a span or a metric, and a span that was opened is ended whatever happens.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from opentelemetry import _logs, trace
+
+from langmeter import bootstrap, semconv, tracking
+from langmeter.boundary import shield
+from langmeter.events import CacheLookup, Failure, ModelCall, ModelResponse, PricedCall, ReportedUsage
+from langmeter.pricing.catalog import Catalog, cached_cost
+from langmeter.runs import OpenCall, RunTable
+from langmeter.telemetry.metrics import metrics_for
+from langmeter.telemetry.spans import Spans, parent_context, run_context
+from langmeter.version import __version__
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from langmeter.events import Cost, ModelRequest
+    from langmeter.settings import Settings
+
+_NANOSECONDS: Final = 1_000_000_000
+_HELD_CALLS: Final = 10_000
+
+
+class Providers(NamedTuple):
+    """The OpenTelemetry providers to use; None stands for the global one."""
+
+    tracer: TracerProvider | None = None
+    meter: MeterProvider | None = None
+    logger: LoggerProvider | None = None
+
+
+class Observer:
+    """Everything between the edge and the sinks, for one set of settings and providers. Safe from any thread."""
+
+    def __init__(self, settings: Settings, providers: Providers) -> None:
+        self.settings = settings
+        self.providers = providers
+        self.runs = RunTable(settings.max_open_runs, settings.open_run_timeout, self._abandon)
+        self._catalog = Catalog(settings)
+        self._metrics = metrics_for(providers.meter, settings)
+        self._spans = Spans(
+            trace.get_tracer(semconv.SCOPE_NAME, __version__, providers.tracer),
+            _logs.get_logger(semconv.SCOPE_NAME, __version__, providers.logger),
+        )
+        self._gaps = settings.time_per_output_chunk or settings.legacy_metrics
+        # Only the global providers may still be missing; calls that end before they are there wait for them.
+        self._settled = providers.tracer is not None or providers.meter is not None
+        self._held: deque[tuple[OpenCall, PricedCall]] = deque(maxlen=_HELD_CALLS)
+        self._lock = threading.Lock()
+        _forget_after_fork(self)
+
+    # -- the life of a call ----------------------------------------------------------------------------------------
+
+    def begin(self, run_id: UUID, parent_run_id: UUID | None, request: ModelRequest) -> OpenCall | None:
+        """Open a call; None if the run is open already (the same handler was installed and passed)."""
+        if run_id in self.runs:
+            return None
+        call = OpenCall(run_id, request, tracking.claim(run_id))
+        if self._gaps:
+            call.chunk_gaps = []
+        self.runs.add(run_id, call)
+        self._connect(call, parent_run_id)
+        return call
+
+    def replay(self, request: ModelRequest, parent_run_id: UUID | None, age: float) -> OpenCall:
+        """Open a call that began `age` seconds ago and that LangChain gave no run: a text model's cache hit."""
+        call = OpenCall(None, request, tracking.active())
+        call.start_time -= int(age * _NANOSECONDS)
+        call.started -= age
+        self._connect(call, parent_run_id)
+        return call
+
+    def chunk(self, call: OpenCall) -> None:
+        """Note that a chunk of a streamed answer has arrived."""
+        now = time.perf_counter()
+        if call.first_chunk is None:
+            call.first_chunk = now
+        elif call.chunk_gaps is not None:
+            call.chunk_gaps.append(now - call.last_chunk)
+        call.last_chunk = now
+
+    def end(self, run_id: UUID, outcome: ModelResponse | Failure) -> None:
+        """Close a call with its outcome. Without effect if it is closed already."""
+        call = self.runs.take(run_id)
+        if call is not None:
+            self.finish(call, outcome)
+
+    def finish(self, call: OpenCall, outcome: ModelResponse | Failure) -> None:
+        """Price a call that has been taken from the table, hand it to the sinks and end its span."""
+        try:
+            finished = _finished(call, outcome)
+            priced = PricedCall(finished, *self._price(finished))
+            for tracker in call.trackers:
+                with shield("tracking"):
+                    tracker.record(priced)
+            if self._settled:
+                self._deliver(call, priced)
+            else:
+                self._hold(call, priced)
+        finally:
+            tracking.release(call.run_id, call.trackers)
+            _end_span(call)
+
+    def discard(self, run_id: UUID) -> None:
+        """Close a call that LangChain announced and never made: its span ends, nothing is counted."""
+        call = self.runs.take(run_id)
+        if call is not None:
+            tracking.release(call.run_id, call.trackers)
+            _end_span(call)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _connect(self, call: OpenCall, parent_run_id: UUID | None) -> None:
+        """Open the span of a new call, unless the providers are still being set up: then it is made with hindsight."""
+        if not self._settled:
+            self._settle()
+        if self._settled:
+            parent = self.runs.get(parent_run_id)
+            inherited = parent_context(parent_run_id, parent.context if parent is not None else None)
+            self._open_span(call, inherited, call.start_time)
+
+    def _open_span(self, call: OpenCall, parent: Context | None, start_time: int) -> None:
+        call.span = self._spans.start(call.request, parent, start_time)
+        call.context = run_context(call.span, call.run_id)
+
+    def _price(self, call: ModelCall) -> tuple[Cost | None, Cost | None]:
+        if call.cache_hit:
+            lookup = call.cache
+            if lookup is None or lookup.saved is None:
+                return cached_cost(), None
+            return cached_cost(), self._price_usage(call, ReportedUsage(lookup.saved, lookup.saved_tier))
+        response = call.response
+        if response is not None and response.usage_counted_elsewhere:
+            return None, None
+        usage = response.usage if response is not None else ReportedUsage()
+        if usage.tokens is None and usage.cost_usd is None and _surely_free(call):
+            return None, None
+        return self._price_usage(call, usage), None
+
+    def _price_usage(self, call: ModelCall, usage: ReportedUsage) -> Cost:
+        response = call.response
+        model = (response.model if response is not None else None) or call.request.model
+        return self._catalog.price(call.request.provider, model, usage, at=call.start_time / _NANOSECONDS)
+
+    def _deliver(self, call: OpenCall, priced: PricedCall) -> None:
+        with shield("metrics"):
+            self._metrics.record(priced, call.context)
+        if call.span is not None and call.context is not None:
+            with shield("spans"):
+                self._spans.describe(call.span, priced, call.context)
+
+    def _abandon(self, call: OpenCall) -> None:
+        self.finish(call, Failure("abandoned", "GeneratorExit"))
+
+    # -- while our own providers are being set up ------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        bootstrap.ensure(self.settings)
+        self._settled = not bootstrap.pending()
+
+    def _hold(self, call: OpenCall, priced: PricedCall) -> None:
+        with self._lock:
+            self._held.append((call, priced))
+            first = len(self._held) == 1
+        if first:
+            bootstrap.when_settled(self._release)
+
+    def _release(self) -> None:
+        self._settled = True
+        while self._held:
+            call, priced = self._held.popleft()
+            with shield("release"):
+                if call.span is None:
+                    self._open_span(call, None, call.start_time)
+                try:
+                    self._deliver(call, priced)
+                finally:
+                    _end_span(call)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._held.clear()
+        self.runs.clear()
+
+
+def _finished(call: OpenCall, outcome: ModelResponse | Failure) -> ModelCall:
+    if call.stopped is None:
+        call.stopped = time.perf_counter()
+    cache = call.cache
+    if cache is None and isinstance(outcome, ModelResponse) and outcome.usage.replayed:
+        # LangChain's own mark of a replayed answer: all there is when the look-up itself was not seen.
+        cache = CacheLookup("hit", saved=outcome.usage.tokens)
+    hit = cache is not None and cache.status == "hit"
+    first_chunk = None if hit else call.first_chunk
+    return ModelCall(
+        call.request,
+        outcome,
+        call.start_time,
+        call.stopped - call.started,
+        None if first_chunk is None else first_chunk - call.started,
+        tuple(call.chunk_gaps or ()),
+        first_chunk is not None,
+        cache,
+    )
+
+
+def _end_span(call: OpenCall) -> None:
+    if call.span is not None:
+        elapsed = (call.stopped or time.perf_counter()) - call.started
+        call.span.end(call.start_time + int(elapsed * _NANOSECONDS))
+
+
+def _surely_free(call: ModelCall) -> bool:
+    """A request that was refused before any output: providers bill nothing for it."""
+    failure = call.failure
+    return failure is not None and failure.kind == "error" and not call.streamed
+
+
+_observers: weakref.WeakSet[Observer] = weakref.WeakSet()
+
+
+def _forget_after_fork(observer: Observer) -> None:
+    _observers.add(observer)
+
+
+def _after_fork_in_child() -> None:
+    for observer in list(_observers):
+        observer._after_fork()  # noqa: SLF001  (the same module)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def observer_for(settings: Settings, providers: Providers) -> Observer:
+    """The observer for these settings and providers: handlers made alike share one, so that no call is counted twice."""
+    for observer in list(_observers):
+        if observer.settings == settings and observer.providers == providers:
+            return observer
+    return Observer(settings, providers)
+
+
+def open_calls() -> int:
+    """Calls under way, of all observers together."""
+    return sum(len(observer.runs) for observer in list(_observers))

@@ -1,0 +1,194 @@
+"""Model calls as OpenTelemetry spans, and failed ones as log events: names and attributes of the GenAI conventions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from langmeter import semconv
+from langmeter.events import Failure, ModelCall, ModelRequest, ModelResponse, PricedCall, TokenUsage, usd
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from opentelemetry._logs import Logger
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.util.types import AttributeValue
+
+    from langmeter.events import Cost
+
+_RUN_ID: Final = otel_context.create_key("langmeter-run-id")
+
+# One row per attribute: (name, field of TokenUsage).
+_USAGE: Final = (
+    (semconv.USAGE_CACHE_READ, "cache_read"),
+    (semconv.USAGE_CACHE_WRITE, "cache_write"),
+    (semconv.USAGE_REASONING, "reasoning"),
+    (semconv.USAGE_INPUT_TEXT, "input_text"),
+    (semconv.USAGE_INPUT_IMAGE, "input_image"),
+    (semconv.USAGE_INPUT_AUDIO, "input_audio"),
+    (semconv.USAGE_OUTPUT_TEXT, "output_text"),
+    (semconv.USAGE_OUTPUT_IMAGE, "output_image"),
+    (semconv.USAGE_OUTPUT_AUDIO, "output_audio"),
+)
+_USAGE_FIELDS: Final = tuple((name, TokenUsage._fields.index(field)) for name, field in _USAGE)
+
+
+def run_context(span: Span, run_id: UUID | None) -> Context:
+    """The current context with `span` in it, and the run id beside it: see `parent_context`."""
+    return otel_context.set_value(_RUN_ID, run_id, trace.set_span_in_context(span))
+
+
+def parent_context(parent_run_id: UUID | None, parent: Context | None) -> Context | None:
+    """Where a new span hangs: None for the current context, which keeps the user's own spans between two runs.
+
+    `parent` is the context of the parent run, if it has one. It is used only where the current context does not belong
+    to that run: in a thread or task that LangChain's configuration reached and the context did not.
+    """
+    if parent is None or otel_context.get_value(_RUN_ID) == parent_run_id:
+        return None
+    return parent
+
+
+class Spans:
+    """Opens and closes the span of a model call. Thread-safe; holds no state of its own."""
+
+    def __init__(self, tracer: Tracer, logger: Logger) -> None:
+        self._tracer = tracer
+        self._logger = logger
+
+    def start(self, request: ModelRequest, parent: Context | None, start_time: int | None = None) -> Span:
+        """A started span with what a sampler needs; never made current here."""
+        attributes: dict[str, AttributeValue] = {
+            semconv.OPERATION_NAME: request.operation,
+            semconv.PROVIDER_NAME: request.provider,
+        }
+        name: str = request.operation
+        if request.model is not None:
+            attributes[semconv.REQUEST_MODEL] = request.model
+            name = f"{name} {request.model}"
+        if request.server_address is not None:
+            attributes[semconv.SERVER_ADDRESS] = request.server_address
+            if request.server_port is not None:
+                attributes[semconv.SERVER_PORT] = request.server_port
+        return self._tracer.start_span(name, parent, SpanKind.CLIENT, attributes, start_time=start_time)
+
+    def describe(self, span: Span, priced: PricedCall, context: Context) -> None:
+        """Put everything known about the finished call on its span, and its exception into the log; does not end it."""
+        call = priced.call
+        failure = call.failure
+        if span.is_recording():
+            span.set_attributes(_attributes(priced))
+            if failure is not None and call.error_type is not None:
+                span.set_status(Status(StatusCode.ERROR, failure.message or None))
+        if failure is not None and call.error_type is not None:
+            self._log_exception(failure, context)
+
+    def _log_exception(self, failure: Failure, context: Context) -> None:
+        if not self._logger.enabled(
+            context=context, severity_number=SeverityNumber.WARN, event_name=semconv.EXCEPTION_EVENT
+        ):
+            return
+        attributes: dict[str, str] = {semconv.EXCEPTION_TYPE: failure.error_type}
+        if failure.message:
+            attributes[semconv.EXCEPTION_MESSAGE] = failure.message
+        if failure.stacktrace:
+            attributes[semconv.EXCEPTION_STACKTRACE] = failure.stacktrace
+        self._logger.emit(
+            context=context,
+            severity_number=SeverityNumber.WARN,
+            severity_text="WARN",
+            event_name=semconv.EXCEPTION_EVENT,
+            attributes=attributes,
+        )
+
+
+def _attributes(priced: PricedCall) -> dict[str, AttributeValue]:
+    call = priced.call
+    attributes: dict[str, AttributeValue] = dict(call.request.parameters)
+    for key, value in call.request.attribution:
+        attributes[semconv.ATTRIBUTION_PREFIX + key] = value
+    if call.streamed:
+        attributes[semconv.REQUEST_STREAM] = True
+    if call.time_to_first_chunk is not None:
+        attributes[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = call.time_to_first_chunk
+    if call.error_type is not None:
+        attributes[semconv.ERROR_TYPE] = call.error_type
+    if call.response is not None:
+        _add_response(attributes, call, call.response)
+    _add_usage(attributes, call)
+    if call.cache is not None:
+        attributes[semconv.CACHE_STATUS] = call.cache.status
+        if call.cache.type is not None:
+            attributes[semconv.CACHE_TYPE] = call.cache.type
+    if priced.cost is not None:
+        _add_cost(attributes, priced.cost)
+    return attributes
+
+
+def _add_response(attributes: dict[str, AttributeValue], call: ModelCall, response: ModelResponse) -> None:
+    reasons = response.finish_reasons
+    if not reasons and call.failure is not None and call.streamed:
+        reasons = (semconv.FINISH_ERROR,)
+    if reasons:
+        attributes[semconv.RESPONSE_FINISH_REASONS] = reasons
+    if response.id is not None:
+        attributes[semconv.RESPONSE_ID] = response.id
+    if response.model is not None:
+        attributes[semconv.RESPONSE_MODEL] = response.model
+    if call.request.provider == "openai":
+        if response.service_tier is not None:
+            attributes[semconv.OPENAI_RESPONSE_SERVICE_TIER] = response.service_tier
+        if response.system_fingerprint is not None:
+            attributes[semconv.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = response.system_fingerprint
+        if response.api_type is not None:
+            attributes[semconv.OPENAI_API_TYPE] = response.api_type
+
+
+def _add_usage(attributes: dict[str, AttributeValue], call: ModelCall) -> None:
+    if call.cache_hit:
+        # Billable tokens: the provider was not called. What was saved is on the metrics.
+        attributes[semconv.USAGE_INPUT_TOKENS] = attributes[semconv.USAGE_OUTPUT_TOKENS] = 0
+        return
+    usage = call.usage
+    if usage is None:
+        return
+    attributes[semconv.USAGE_INPUT_TOKENS] = usage.input_tokens
+    attributes[semconv.USAGE_OUTPUT_TOKENS] = usage.output_tokens
+    for name, index in _USAGE_FIELDS:
+        tokens = usage[index]
+        if tokens is not None:
+            attributes[name] = tokens
+
+
+def _add_cost(attributes: dict[str, AttributeValue], cost: Cost) -> None:
+    attributes[semconv.COST_STATUS] = cost.status
+    attributes[semconv.PRICE_MATCH] = cost.match
+    parts = cost.parts
+    if parts is not None:
+        attributes[semconv.COST_AMOUNT] = float(usd(sum(parts)))
+        attributes[semconv.COST_CURRENCY] = semconv.CURRENCY
+        reported = cost.status == "reported"
+        attributes[semconv.COST_SOURCE] = semconv.COST_SOURCE_PROVIDER if reported else semconv.COST_SOURCE_LOCAL
+        if not reported and cost.status != "cached":
+            attributes[semconv.COST_INPUT] = float(usd(parts.input))
+            attributes[semconv.COST_OUTPUT] = float(usd(parts.output))
+            if parts.cache_read:
+                attributes[semconv.COST_CACHE_READ] = float(usd(parts.cache_read))
+            if parts.cache_write:
+                attributes[semconv.COST_CACHE_WRITE] = float(usd(parts.cache_write))
+    elif cost.reason is not None:
+        attributes[semconv.UNPRICED_REASON] = cost.reason
+    if cost.source is not None:
+        attributes[semconv.PRICE_SOURCE] = cost.source
+    if cost.version is not None:
+        attributes[semconv.PRICE_VERSION] = cost.version
+    if cost.tier is not None:
+        attributes[semconv.PRICE_TIER] = cost.tier
+    if cost.tier_unmatched:
+        attributes[semconv.PRICE_TIER_UNMATCHED] = True

@@ -1,0 +1,255 @@
+"""In-process totals of a block of code: what `langmeter.track()` hands out. A sink like any other."""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import threading
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from langmeter.events import usd
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from langmeter.events import ModelCall, PricedCall
+
+_ACCURACY: Final = 0.01
+_LOG_BASE: Final = math.log((1 + _ACCURACY) / (1 - _ACCURACY))
+_SHORTEST: Final = 1e-6
+
+_trackers: contextvars.ContextVar[tuple[Usage, ...]] = contextvars.ContextVar("langmeter_trackers", default=())
+_claimed: Final[set[UUID]] = set()
+
+
+def active() -> tuple[Usage, ...]:
+    """The totals that the current context feeds, outermost first."""
+    return _trackers.get()
+
+
+def claim(run_id: UUID) -> tuple[Usage, ...]:
+    """`active`, for the first observer that asks for this run: a passed handler and one installed by `track()` both see it."""
+    trackers = _trackers.get()
+    if not trackers or run_id in _claimed:
+        return ()
+    _claimed.add(run_id)
+    return trackers
+
+
+def release(run_id: UUID | None, trackers: tuple[Usage, ...]) -> None:
+    """Forget a claim when its call has ended."""
+    if trackers and run_id is not None:
+        _claimed.discard(run_id)
+
+
+def push(usage: Usage) -> contextvars.Token[tuple[Usage, ...]]:
+    """Feed `usage` too from here on, in this context and in those copied from it."""
+    return _trackers.set((*_trackers.get(), usage))
+
+
+def pop(token: contextvars.Token[tuple[Usage, ...]], usage: Usage) -> None:
+    """Undo `push`, also from another context than the one that pushed (a generator closed elsewhere)."""
+    try:
+        _trackers.reset(token)
+    except ValueError:
+        _trackers.set(tuple(tracker for tracker in _trackers.get() if tracker is not usage))
+
+
+class _Percentiles:
+    """Durations in logarithmic buckets: constant memory, percentiles within 1 % (the DDSketch scheme, Masson et al. 2019)."""
+
+    __slots__ = ("_buckets", "count")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, int] = {}
+        self.count = 0
+
+    def add(self, seconds: float) -> None:
+        index = math.ceil(math.log(max(seconds, _SHORTEST)) / _LOG_BASE)
+        self._buckets[index] = self._buckets.get(index, 0) + 1
+        self.count += 1
+
+    def at(self, quantile: float) -> float | None:
+        if not self.count:
+            return None
+        rank, seen = quantile * (self.count - 1), 0
+        for index in sorted(self._buckets):
+            seen += self._buckets[index]
+            if seen > rank:
+                break
+        return 2 * math.exp(index * _LOG_BASE) / (1 + math.exp(_LOG_BASE))
+
+
+class Usage:
+    """Calls, tokens, money and time of the model calls made inside a `langmeter.track()` block.
+
+    Read it at any time, from any thread, inside or after the block. Answers replayed by a response cache are hits: never
+    calls, never spent. Calls whose price is unknown are counted in `unpriced_calls` and never as 0.
+    """
+
+    def __init__(self, *, split: bool = True) -> None:
+        self._lock = threading.Lock()
+        self._split = split
+        self._by_model: dict[str, Usage] = {}
+        self._cost = self._saved = 0
+        self._output_seconds = 0.0
+        self._timed_output_tokens = 0
+        self._durations = _Percentiles()
+        self._first_chunks = _Percentiles()
+        self.calls = 0
+        """Model calls that went to a provider, failed ones included, cache hits not."""
+        self.errors = 0
+        """Calls that failed or were cancelled."""
+        self.input_tokens = 0
+        """Input tokens spent, cached ones included."""
+        self.output_tokens = 0
+        """Output tokens spent, reasoning included."""
+        self.cache_read_tokens = 0
+        """Input tokens read from the provider's prompt cache."""
+        self.cache_write_tokens = 0
+        """Input tokens written to the provider's prompt cache."""
+        self.reasoning_tokens = 0
+        """Output tokens spent on reasoning."""
+        self.saved_tokens = 0
+        """Tokens that response-cache hits did not spend."""
+        self.cache_hits = 0
+        """Answers served by LangChain's response cache."""
+        self.cache_misses = 0
+        """Look-ups in the response cache that found nothing."""
+        self.cache_errors = 0
+        """Look-ups in the response cache that failed."""
+        self.cache_bypasses = 0
+        """Calls that cannot use the configured response cache (streams)."""
+        self.unpriced_calls = 0
+        """Calls whose price is not known: money that `cost_usd` does not contain."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Input plus output tokens spent."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """US dollars spent on priced calls, exact; see `unpriced_calls` for what it does not contain."""
+        return usd(self._cost)
+
+    @property
+    def saved_usd(self) -> Decimal:
+        """US dollars that response-cache hits did not spend, at today's price of the stored usage."""
+        return usd(self._saved)
+
+    @property
+    def hit_ratio(self) -> float | None:
+        """Hits divided by hits and misses; None without a look-up."""
+        looked_up = self.cache_hits + self.cache_misses
+        return self.cache_hits / looked_up if looked_up else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Output tokens per second of model time, over the successful calls with known usage; None without any."""
+        return self._timed_output_tokens / self._output_seconds if self._output_seconds else None
+
+    @property
+    def by_model(self) -> dict[str, Usage]:
+        """The same figures by requested model. A copy of the mapping; its values keep counting."""
+        with self._lock:
+            return dict(self._by_model)
+
+    def duration_percentile(self, quantile: float) -> float | None:
+        """Seconds that the given share (0 to 1) of the calls stayed under, within 1 %; None without a call."""
+        with self._lock:
+            return self._durations.at(quantile)
+
+    def time_to_first_chunk_percentile(self, quantile: float) -> float | None:
+        """Seconds to the first chunk of streamed answers, within 1 %; None without a stream."""
+        with self._lock:
+            return self._first_chunks.at(quantile)
+
+    def record(self, priced: PricedCall) -> None:
+        """Count one finished call, here and under its model."""
+        call = priced.call
+        with self._lock:
+            self._count_cache(priced)
+            if not call.cache_hit:
+                self._count_call(priced)
+            model = self._model(call) if self._split else None
+        if model is not None:
+            model.record(priced)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as a JSON-ready dictionary; money as decimal strings, so that nothing is rounded."""
+        figures = {name: getattr(self, name) for name in _FIGURES}
+        figures |= {"cost_usd": str(self.cost_usd), "saved_usd": str(self.saved_usd)}
+        figures["duration_seconds"] = {"p50": self.duration_percentile(0.5), "p95": self.duration_percentile(0.95)}
+        figures["time_to_first_chunk_seconds"] = {
+            "p50": self.time_to_first_chunk_percentile(0.5),
+            "p95": self.time_to_first_chunk_percentile(0.95),
+        }
+        if self._split:
+            figures["by_model"] = {model: usage.to_dict() for model, usage in sorted(self.by_model.items())}
+        return figures
+
+    def _model(self, call: ModelCall) -> Usage:
+        response = call.response
+        name = call.request.model or (response.model if response is not None else None) or "unknown"
+        usage = self._by_model.get(name)
+        if usage is None:
+            usage = self._by_model[name] = Usage(split=False)
+        return usage
+
+    def _count_cache(self, priced: PricedCall) -> None:
+        lookup = priced.call.cache
+        if lookup is None:
+            return
+        if lookup.status == "hit":
+            self.cache_hits += 1
+            self.saved_tokens += lookup.saved.total_tokens if lookup.saved is not None else 0
+            self._saved += (priced.saved.picodollars or 0) if priced.saved is not None else 0
+        elif lookup.status == "miss":
+            self.cache_misses += 1
+        elif lookup.status == "error":
+            self.cache_errors += 1
+        else:
+            self.cache_bypasses += 1
+
+    def _count_call(self, priced: PricedCall) -> None:
+        call, cost = priced.call, priced.cost
+        self.calls += 1
+        self.errors += call.error_type is not None
+        self._durations.add(call.duration)
+        if call.time_to_first_chunk is not None:
+            self._first_chunks.add(call.time_to_first_chunk)
+        tokens = call.usage
+        if tokens is not None:
+            self.input_tokens += tokens.input_tokens
+            self.output_tokens += tokens.output_tokens
+            self.cache_read_tokens += tokens.cache_read or 0
+            self.cache_write_tokens += tokens.cache_write or 0
+            self.reasoning_tokens += tokens.reasoning or 0
+            if call.failure is None and tokens.output_tokens:
+                self._output_seconds += call.duration
+                self._timed_output_tokens += tokens.output_tokens
+        if cost is not None:
+            self._cost += cost.picodollars or 0
+            self.unpriced_calls += cost.status == "unpriced"
+
+
+_FIGURES: Final = (
+    "calls",
+    "errors",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "saved_tokens",
+    "cache_hits",
+    "cache_misses",
+    "cache_errors",
+    "cache_bypasses",
+    "hit_ratio",
+    "unpriced_calls",
+    "tokens_per_second",
+)

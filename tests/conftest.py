@@ -1,0 +1,190 @@
+"""Fixtures for every test: real SDK providers with in-memory exporters, never the global ones."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
+
+from langmeter import boundary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REPOSITORY = Path(__file__).parents[1]
+_SUMMARY = pytest.StashKey[Counter[str]]()
+
+Point = tuple[dict[str, Any], int | float | HistogramDataPoint]
+
+
+class Telemetry:
+    """One application's OpenTelemetry: three real providers, and what has come out of them so far."""
+
+    def __init__(self, sampler: Sampler = ALWAYS_ON) -> None:
+        resource = Resource({"service.name": "test", "service.instance.id": "test"})
+        self._spans = InMemorySpanExporter()
+        self._reader = InMemoryMetricReader()
+        self._logs = InMemoryLogRecordExporter()
+        self.tracer_provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
+        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
+        self.meter_provider = MeterProvider([self._reader], resource=resource, shutdown_on_exit=False)
+        self.logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
+
+    @property
+    def providers(self) -> dict[str, Any]:
+        """As keyword arguments of `langmeter.instrument`."""
+        return {
+            "tracer_provider": self.tracer_provider,
+            "meter_provider": self.meter_provider,
+            "logger_provider": self.logger_provider,
+        }
+
+    def spans(self) -> list[ReadableSpan]:
+        """Every span ended so far, in order of ending."""
+        return list(self._spans.get_finished_spans())
+
+    def metrics(self) -> dict[str, list[Point]]:
+        """Collect now: metric name -> (attributes, value or histogram point) of each series."""
+        data = self._reader.get_metrics_data()
+        found: dict[str, list[Point]] = {}
+        for resource in data.resource_metrics if data is not None else ():
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    points = found.setdefault(metric.name, [])
+                    for point in metric.data.data_points:
+                        value = point if isinstance(point, HistogramDataPoint) else point.value
+                        points.append((dict(point.attributes or {}), value))
+        return found
+
+    def logs(self) -> list[ReadableLogRecord]:
+        """Every log record emitted so far."""
+        return list(self._logs.get_finished_logs())
+
+    def shutdown(self) -> None:
+        self.tracer_provider.shutdown()
+        self.meter_provider.shutdown()
+        self.logger_provider.shutdown()
+
+
+@pytest.fixture
+def make_telemetry() -> Iterator[Callable[..., Telemetry]]:
+    """Makes telemetry with another sampler: `make_telemetry(ALWAYS_OFF)`."""
+    made: list[Telemetry] = []
+
+    def make(sampler: Sampler = ALWAYS_ON) -> Telemetry:
+        made.append(Telemetry(sampler))
+        return made[-1]
+
+    yield make
+    for telemetry in made:
+        telemetry.shutdown()
+
+
+@pytest.fixture
+def telemetry(make_telemetry: Callable[..., Telemetry]) -> Telemetry:
+    return make_telemetry()
+
+
+@pytest.fixture
+def instrument() -> Iterator[Callable[..., Telemetry]]:
+    """`instrument(telemetry, **settings)`: instruments until the test ends; no call may have been left open then."""
+    import langmeter
+    from langmeter.langchain import instrumentor
+
+    def instrument(telemetry: Telemetry, **settings: Any) -> Telemetry:
+        langmeter.instrument(**telemetry.providers, **settings)
+        return telemetry
+
+    yield instrument
+    left_open = instrumentor.open_runs()
+    langmeter.uninstrument()
+    assert left_open == 0
+
+
+@pytest.fixture
+def instrumented(telemetry: Telemetry, instrument: Callable[..., Telemetry]) -> Telemetry:
+    """Telemetry that langmeter writes into, with default settings."""
+    return instrument(telemetry)
+
+
+@pytest.fixture(autouse=True)
+def _strict_boundary() -> Iterator[None]:
+    """Nothing of ours is swallowed while we test."""
+    boundary.set_strict(True)
+    yield
+    boundary.set_strict(False)
+
+
+@pytest.fixture(autouse=True)
+def _no_llm_cache() -> Iterator[None]:
+    """A response cache left behind by one test must not answer another."""
+    yield
+    if "langchain_core.globals" in sys.modules:
+        sys.modules["langchain_core.globals"].set_llm_cache(None)
+
+
+class _Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def _context_is_restored() -> Iterator[None]:
+    """OpenTelemetry only logs when a context is detached in the wrong place; here that is a failure."""
+    records = _Records()
+    logger = logging.getLogger("opentelemetry.context")
+    logger.addHandler(records)
+    yield
+    logger.removeHandler(records)
+    assert [message for message in records.messages if "Failed to detach context" in message] == []
+
+
+@pytest.fixture
+def require_program() -> Callable[[str], Path]:
+    """`require_program("otelcol")`: its path, from `.tools/bin` or PATH. Without it the test skips, or fails in CI."""
+
+    def require(name: str) -> Path:
+        local = REPOSITORY / ".tools" / "bin" / name
+        found = str(local) if os.access(local, os.X_OK) else shutil.which(name)
+        if found is None:
+            reason = f"{name} is neither in .tools/bin nor on the PATH: run `make stack-tools`"
+            if os.environ.get("LANGMETER_REQUIRE_STACK") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return Path(found)
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def corpus_summary(pytestconfig: pytest.Config) -> Counter[str]:
+    """Counts by description; printed after the last test."""
+    return pytestconfig.stash.setdefault(_SUMMARY, Counter())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts = config.stash.get(_SUMMARY, Counter())
+    if counts:
+        terminalreporter.section("recorded provider traffic")
+        for line, count in sorted(counts.items()):
+            terminalreporter.write_line(f"{count:6}  {line}")
