@@ -8,7 +8,7 @@ directory=$PWD/.tools/wheel
 rm -rf "$directory"
 "$python" -m pip --disable-pip-version-check --quiet wheel --no-deps --wheel-dir "$directory" .
 wheel=$(echo "$directory"/langmeter-*.whl)
-"$python" -m zipfile --list "$wheel" | grep -q '^langmeter/py.typed ' || {
+"$python" -m zipfile --list "$wheel" | grep '^langmeter/py.typed ' >/dev/null || {
     echo "check_wheel: $wheel has no langmeter/py.typed" >&2
     exit 1
 }

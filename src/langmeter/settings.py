@@ -131,11 +131,11 @@ class Settings(BaseModel):
         default=(), description="Run metadata keys recorded as attribution on spans. Acts in: langchain.extract."
     )
     metric_attribution_keys: Names = Field(
-        default=(), description="Attribution keys allowed on metrics. Acts in: telemetry.metrics."
+        default=(), description="Attribution keys allowed on metrics. Acts in: langchain.extract."
     )
     max_attribution_values: PositiveInt = Field(
         default=200,
-        description="Distinct values of one attribution key on metrics; the rest is `__other__`. Acts in: telemetry.metrics.",
+        description="Distinct values of one attribution key on metrics; the rest is `__other__`. Acts in: langchain.extract.",
     )
     attribution_baggage: bool = Field(
         default=False, description="Whether attribution travels as OpenTelemetry baggage. Acts in: langchain.frames."

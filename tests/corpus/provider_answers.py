@@ -48,7 +48,9 @@ def _documents(body: str) -> list[dict[str, Any]]:
     try:
         whole = json.loads(body)
     except ValueError:
-        lines = (line.removeprefix("data:").strip() for line in body.splitlines() if not line.startswith(("event:", ":")))
+        lines = (
+            line.removeprefix("data:").strip() for line in body.splitlines() if not line.startswith(("event:", ":"))
+        )
         return [json.loads(line) for line in lines if line.startswith("{")]
     return whole if isinstance(whole, list) else [whole]
 

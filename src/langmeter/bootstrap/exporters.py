@@ -91,9 +91,8 @@ def _otlp(signal: Signal, forced: Protocol | None) -> Exporter | None:
             f"pip install {package}, or set OTEL_EXPORTER_OTLP_PROTOCOL to another protocol",
         )
         return None
-    return Exporter(
-        kind, endpoint(signal, protocol), lambda: kind(**_fail_fast_options(kind, signal, protocol)), otlp=True
-    )
+    fail_fast = _fail_fast_options(kind, signal, protocol)
+    return Exporter(kind, endpoint(signal, protocol), lambda: kind(**fail_fast()), otlp=True)
 
 
 def _protocol(signal: Signal) -> Protocol:
@@ -120,19 +119,25 @@ def endpoint(signal: Signal, protocol: Protocol) -> str:
     )
 
 
-def _fail_fast_options(kind: type[Any], signal: Signal, protocol: Protocol) -> dict[str, Any]:
-    """Arguments that keep an exporter from retrying while nobody answers; empty where it takes none."""
+def _fail_fast_options(kind: type[Any], signal: Signal, protocol: Protocol) -> Callable[[], dict[str, Any]]:
+    """Makes the arguments that keep an exporter from retrying while nobody answers; none where it takes none.
+
+    What they need is imported here and not when they are made: by then the process may be forking.
+    """
     parameters = inspect.signature(kind).parameters
-    if protocol == "grpc":
-        return {"retryable_error_codes": _grpc_retries()} if "retryable_error_codes" in parameters else {}
+    if protocol == "grpc" and "retryable_error_codes" in parameters:
+        retries = _grpc_retries()
+        return lambda: {"retryable_error_codes": retries}
     credentials = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_{}CREDENTIAL_PROVIDER"
     if standard_variable(credentials.format("")) or standard_variable(credentials.format(f"{signal.upper()}_")):
-        return {}  # the session comes from there
-    try:
-        from langmeter.bootstrap.session import FailFastSession  # noqa: PLC0415  (loads requests, which an exporter may not use)
-    except ImportError:
-        return {}
-    return {"session": FailFastSession()} if "session" in parameters else {}
+        return dict  # the session comes from there
+    if protocol == "http/protobuf" and "session" in parameters:
+        try:
+            from langmeter.bootstrap.session import FailFastSession  # noqa: PLC0415  (loads requests, which is optional)
+        except ImportError:
+            return dict
+        return lambda: {"session": FailFastSession()}
+    return dict
 
 
 def _grpc_retries() -> frozenset[Any]:

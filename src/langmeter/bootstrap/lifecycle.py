@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, trace
@@ -25,7 +26,7 @@ from langmeter.boundary import shield
 from langmeter.settings import Settings, standard_flag
 
 if TYPE_CHECKING:
-    from langmeter.bootstrap.providers import Pipeline
+    from langmeter.bootstrap.pipeline import Pipeline
 
 Callback = Callable[[], None]
 
@@ -149,7 +150,7 @@ class _Lifecycle:
     def _import(imported: threading.Event) -> None:
         try:
             with shield("bootstrap.prefetch"):
-                from langmeter.bootstrap import providers  # noqa: F401, PLC0415  (loads the SDK)
+                from langmeter.bootstrap import logs, providers  # noqa: F401, PLC0415  (loads the SDK)
                 from langmeter.bootstrap.exporters import import_default_exporters  # noqa: PLC0415  (loads the exporters)
 
                 import_default_exporters()
@@ -191,8 +192,8 @@ class _Lifecycle:
             if not all(future.done() for future in futures):
                 say_once(
                     UNDELIVERED,
-                    f"the last telemetry was not delivered within {self._exit_timeout:g} s of the exit: the Collector does "
-                    "not answer. See OTEL_EXPORTER_OTLP_ENDPOINT and LANGMETER_EXIT_TIMEOUT.",
+                    f"the last telemetry was not delivered within {self._exit_timeout:g} s of the exit: the Collector is "
+                    "slow or does not answer. See OTEL_EXPORTER_OTLP_ENDPOINT and LANGMETER_EXIT_TIMEOUT.",
                 )
 
     def _close_here(self) -> None:
@@ -224,7 +225,7 @@ class _Lifecycle:
         # it the set-up of a very short script goes without the pool.
         early = getattr(threading, "_register_atexit", None)
         if early is not None:
-            with shield("bootstrap.exit"):
+            with suppress(RuntimeError):  # the exit has begun
                 early(self.wait_at_exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(

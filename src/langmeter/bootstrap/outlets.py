@@ -15,13 +15,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from langmeter.bootstrap.notices import UNDELIVERED, say_once
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
 Item = TypeVar("Item")
@@ -193,15 +191,14 @@ class Holding(Generic[Item]):
         """Forget, in a forked child, what the parent will deliver itself."""
         self._lock = threading.Lock()
         self._held.clear()
-        self._outlet.after_fork()
 
 
 class SpanOutlet(SpanExporter):
     """An outlet as the exporter of a span processor."""
 
-    def __init__(self, outlet: Outlet, capacity: int) -> None:
-        self.outlet = outlet
-        self.holding: Holding[ReadableSpan] = Holding(outlet, capacity)
+    def __init__(self, way: Outlet, capacity: int) -> None:
+        self._outlet = way
+        self.holding: Holding[ReadableSpan] = Holding(way, capacity)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver `spans`, after those that had to wait."""
@@ -209,27 +206,7 @@ class SpanOutlet(SpanExporter):
 
     def shutdown(self) -> None:
         """Close the connection."""
-        self.outlet.close()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  (the SDK's interface)
-        """Try again to deliver what had to wait."""
-        return self.holding.drain()
-
-
-class LogOutlet(LogRecordExporter):
-    """An outlet as the exporter of a log record processor."""
-
-    def __init__(self, outlet: Outlet, capacity: int) -> None:
-        self.outlet = outlet
-        self.holding: Holding[ReadableLogRecord] = Holding(outlet, capacity)
-
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Deliver `batch`, after the records that had to wait."""
-        return LogRecordExportResult.SUCCESS if self.holding.deliver(batch) else LogRecordExportResult.FAILURE
-
-    def shutdown(self) -> None:
-        """Close the connection."""
-        self.outlet.close()
+        self._outlet.close()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  (the SDK's interface)
         """Try again to deliver what had to wait."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
 from opentelemetry import _logs, metrics, trace
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, ObservableCounter
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader
 from opentelemetry.sdk.metrics.view import (
@@ -24,8 +23,10 @@ from langmeter import semconv
 from langmeter.bootstrap.checks import TEMPORALITY_VARIABLE, Present, present
 from langmeter.bootstrap.exporters import Exporter, Signal, component, exporters
 from langmeter.bootstrap.notices import say_once
-from langmeter.bootstrap.outlets import LogOutlet, Outlet, SpanOutlet
+from langmeter.bootstrap.outlets import Outlet, SpanOutlet
+from langmeter.bootstrap.pipeline import Pipeline, positive_number, way_out
 from langmeter.bootstrap.reader import PeriodicReader
+from langmeter.boundary import shield
 from langmeter.settings import standard_variable
 
 _DELTA_KINDS: dict[str, tuple[type, ...]] = {
@@ -42,41 +43,6 @@ _SAMPLERS_OF_THE_SDK = {
 }
 
 
-class Pipeline(NamedTuple):
-    """One signal, from its provider to its ways out."""
-
-    signal: Signal
-    provider: Any
-    ways_out: tuple[SpanOutlet | LogOutlet | Outlet, ...] = ()
-    readers: tuple[PeriodicReader, ...] = ()
-    threads_refused: bool = False
-    """True when the interpreter was shutting down already: nothing leaves unless somebody flushes."""
-
-    def outlets(self) -> tuple[Outlet, ...]:
-        """The outlets of this signal."""
-        return tuple(way if isinstance(way, Outlet) else way.outlet for way in self.ways_out)
-
-    def flush(self, timeout: float) -> bool:
-        """True if everything recorded so far was delivered. Blocks for as long as the exporters do; may raise."""
-        failures = sum(outlet.failures for outlet in self.outlets())
-        flushed = self.provider.force_flush(int(timeout * 1000))
-        drained = sum(not way.holding.drain() for way in self.ways_out if not isinstance(way, Outlet)) == 0
-        return bool(flushed) and drained and failures == sum(outlet.failures for outlet in self.outlets())
-
-    def close(self, timeout: float) -> bool:
-        """Flush, then shut down. As `flush`."""
-        delivered = self.flush(timeout)
-        self.provider.shutdown()
-        return delivered
-
-    def after_fork(self) -> None:
-        """Start over in a forked child."""
-        for way in self.ways_out:
-            (way if isinstance(way, Outlet) else way.holding).after_fork()
-        for reader in self.readers:
-            reader.after_fork()
-
-
 def install(missing: Callable[[Present], Present]) -> list[Pipeline]:
     """Set up the providers that `missing` names, given those present, and return those that the API took.
 
@@ -84,11 +50,11 @@ def install(missing: Callable[[Present], Present]) -> list[Pipeline]:
     """
     wanted = missing(present())
     resource = _resource()
-    built = [
-        *([_metrics(resource)] if wanted.meter else []),
-        *([_logger(resource)] if wanted.logger else []),
-        *([_traces(resource)] if wanted.tracer else []),
-    ]
+    built = []
+    for wants, build in ((wanted.meter, _metrics), (wanted.logger, _logger), (wanted.tracer, _traces)):
+        if wants:
+            with shield("bootstrap.provider"):  # one that cannot be built costs its own signal
+                built.append(build(resource))
     still_wanted = missing(present())
     setters: dict[Signal, tuple[Callable[[Any], None], Callable[[], Any], bool]] = {
         "metrics": (metrics.set_meter_provider, metrics.get_meter_provider, still_wanted.meter),
@@ -96,7 +62,7 @@ def install(missing: Callable[[Present], Present]) -> list[Pipeline]:
         "traces": (trace.set_tracer_provider, trace.get_tracer_provider, still_wanted.tracer),
     }
     taken = []
-    for pipeline in built:
+    for pipeline in filter(None, built):
         set_provider, get_provider, wants = setters[pipeline.signal]
         if wants:
             set_provider(pipeline.provider)
@@ -130,64 +96,50 @@ def _traces(resource: Resource) -> Pipeline:
     provider = TracerProvider(
         resource=resource, shutdown_on_exit=False, sampler=_sampler(), id_generator=_id_generator()
     )
-    ways, refused = [], False
+    ways, holdings = [], []
     for exporter in exporters("traces"):
-        way = SpanOutlet(_outlet("traces", exporter), _count("OTEL_BSP_MAX_QUEUE_SIZE", 2048))
+        way = way_out("traces", exporter)
+        span_outlet = SpanOutlet(way, positive_number("OTEL_BSP_MAX_QUEUE_SIZE", 2048))
         ways.append(way)
+        holdings.append(span_outlet.holding)
         try:
-            provider.add_span_processor(BatchSpanProcessor(way))
-        except RuntimeError:
-            provider.add_span_processor(SimpleSpanProcessor(way))
-            refused = True
-    return Pipeline("traces", provider, tuple(ways), threads_refused=refused)
+            provider.add_span_processor(BatchSpanProcessor(span_outlet))
+        except RuntimeError:  # no more threads
+            provider.add_span_processor(SimpleSpanProcessor(span_outlet))
+    return Pipeline("traces", provider, tuple(ways), tuple(holdings))
 
 
-def _logger(resource: Resource) -> Pipeline:
-    provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    ways, refused = [], False
-    for exporter in exporters("logs"):
-        way = LogOutlet(_outlet("logs", exporter), _count("OTEL_BLRP_MAX_QUEUE_SIZE", 2048))
-        ways.append(way)
-        try:
-            provider.add_log_record_processor(BatchLogRecordProcessor(way))
-        except RuntimeError:
-            provider.add_log_record_processor(SimpleLogRecordProcessor(way))
-            refused = True
-    return Pipeline("logs", provider, tuple(ways), threads_refused=refused)
+def _logger(resource: Resource) -> Pipeline | None:
+    try:
+        from langmeter.bootstrap.logs import pipeline  # noqa: PLC0415  (may be impossible at the exit, see there)
+    except RuntimeError:
+        return None
+    return pipeline(resource)
 
 
 def _metrics(resource: Resource) -> Pipeline:
-    interval = _count("OTEL_METRIC_EXPORT_INTERVAL", 60_000) / 1000
-    outlets, own_readers, readers, refused = [], [], list[MetricReader](), False
+    interval = positive_number("OTEL_METRIC_EXPORT_INTERVAL", 60_000) / 1000
+    ways, own_readers, readers = [], [], list[MetricReader]()
     for exporter in exporters("metrics"):
         if issubclass(exporter.kind, MetricReader):  # one that is asked for its figures: Prometheus
             readers.append(exporter.build())
             continue
-        outlet = _outlet("metrics", exporter)
-        reader = _reader(exporter, outlet, interval)
-        outlets.append(outlet)
-        own_readers.append(reader)
+        way = way_out("metrics", exporter)
+        ways.append(way)
+        own_readers.append(_reader(exporter, way, interval))
     provider = MeterProvider([*readers, *own_readers], resource=resource, shutdown_on_exit=False, views=_views())
-    for reader in own_readers:
-        try:
+    with suppress(RuntimeError):  # no more threads: the flush at the exit collects
+        for reader in own_readers:
             reader.start()
-        except RuntimeError:
-            refused = True
-    return Pipeline("metrics", provider, tuple(outlets), tuple(own_readers), threads_refused=refused)
+    return Pipeline("metrics", provider, tuple(ways), readers=tuple(own_readers))
 
 
-def _reader(exporter: Exporter, outlet: Outlet, interval: float) -> PeriodicReader:
+def _reader(exporter: Exporter, way: Outlet, interval: float) -> PeriodicReader:
     temporality, aggregation = _temporality(), _aggregation()
     if not exporter.otlp:  # these bring their own preferences, in attributes that the SDK's reader uses as well
-        temporality = getattr(outlet.exporter(), "_preferred_temporality", None)
-        aggregation = getattr(outlet.exporter(), "_preferred_aggregation", None)
-    return PeriodicReader(
-        outlet.send, outlet.close, interval=interval, temporality=temporality, aggregation=aggregation
-    )
-
-
-def _outlet(signal: Signal, exporter: Exporter) -> Outlet:
-    return Outlet(signal, exporter.destination, exporter.build)
+        temporality = getattr(way.exporter(), "_preferred_temporality", None)
+        aggregation = getattr(way.exporter(), "_preferred_aggregation", None)
+    return PeriodicReader(way.send, way.close, interval=interval, temporality=temporality, aggregation=aggregation)
 
 
 def _temporality() -> dict[type, AggregationTemporality] | None:
@@ -239,18 +191,3 @@ def _id_generator() -> Any:
         )
         return None
     return generator()
-
-
-def _count(variable: str, default: int) -> int:
-    """A positive number from a standard variable; a wrong one is warned about."""
-    text = standard_variable(variable)
-    if text is None:
-        return default
-    try:
-        value = int(float(text))
-    except (ValueError, OverflowError):
-        value = 0
-    if value > 0:
-        return value
-    say_once(variable, f"{variable}={text} is not a positive number; using {default}")
-    return default

@@ -1,7 +1,13 @@
-"""An HTTP session whose failed connections are final for the export that made them."""
+"""An HTTP session whose failed connections are final for the export that made them.
+
+What a first request would import, it finds imported: a fork in the middle of an import leaves the child a module that it
+can never load.
+"""
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  (loaded before the first request, see above)
+import netrc  # noqa: F401  (the same)
 from typing import Any
 
 import requests
@@ -25,6 +31,14 @@ class FailFastSession(requests.Session):
             reason = _reason(error, options.get("timeout"))
             unreachable(reason)
             raise UnreachableError(reason) from None
+
+    def close(self) -> None:
+        """Close every connection now: urllib3 leaves that to a finalizer, which at the exit has run already."""
+        for adapter in self.adapters.values():
+            pools: Any = getattr(getattr(adapter, "poolmanager", None), "pools", None)
+            for key in list(pools.keys()) if pools is not None else ():
+                pools[key].close()
+        super().close()
 
     def _request_again_if_stale(self, *args: Any, **options: Any) -> Any:
         try:

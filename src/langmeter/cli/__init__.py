@@ -11,7 +11,9 @@ _USAGE_ERROR = 2
 def main() -> None:
     """Run the command line; without typer and rich, say how to get them and exit with status 2."""
     try:
-        from langmeter.cli.app import app  # noqa: PLC0415  (typer and rich are an optional extra)
+        import rich  # noqa: F401, PLC0415  (an optional extra that the commands load only when they print)
+
+        from langmeter.cli.app import app  # noqa: PLC0415  (the same, for typer)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _NEEDED:
             raise

@@ -17,6 +17,7 @@ app = typer.Typer(
     help="What LangChain applications cost, how fast they are, and what their caches save, in OpenTelemetry.",
     epilog=_EPILOG,
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,  # `run` must show the program's own tracebacks as they are
 )
 

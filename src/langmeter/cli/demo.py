@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import warnings
@@ -59,13 +60,32 @@ class Export(NamedTuple):
         """One line for people."""
         if self.live:
             return f"OTLP goes to {self.url}, service {standard_variable('OTEL_SERVICE_NAME')}"
-        return f"No Collector answers at {self.url}, so nothing is sent; the end of the demo says how to start one"
+        return f"No Collector at {self.url}: nothing is sent (how to start one: at the end)"
+
+
+class _Notes(logging.Handler):
+    """Keeps what langmeter has to say until the view is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._messages.append(record.getMessage())
+
+    def show(self) -> None:
+        """Print the messages on stderr."""
+        console = Console(stderr=True, highlight=False)
+        for message in self._messages:
+            console.print(f"\nnote: {message}", style="dim", markup=False, soft_wrap=True)
 
 
 def run_demo(options: Options) -> int:
     """Run the demo and show it; returns the exit status."""
     _set_environment()
     warnings.simplefilter("ignore")  # those of other packages about the demo's own code are of no use to its reader
+    notes = _Notes()
+    logging.getLogger("langmeter").addHandler(notes)
     export = _export()
     console = Console(stderr=options.as_json, highlight=False)
     langmeter.instrument(operation_cost=True, bootstrap="now" if export.live else "never")
@@ -81,6 +101,7 @@ def run_demo(options: Options) -> int:
     else:
         outcome = Outcome(result.seconds, result.interrupted, tuple(_remarks(result)))
         print_summary(console, result.usage, outcome, list(_where_to_look(export)))
+    notes.show()
     return _INTERRUPTED if result.interrupted else 0
 
 
@@ -132,7 +153,7 @@ def _remarks(result: Result) -> Iterator[str]:
             "provider reported no tokens. They are counted, never billed as 0."
         )
     if result.skipped:
-        yield f"{len(result.skipped)} recorded exchanges were left out: no installed LangChain class can make them."
+        yield f"Left out, because no installed LangChain class can make them: {len(result.skipped)} of the recorded exchanges."
 
 
 def _where_to_look(export: Export) -> Iterator[tuple[str, str]]:

@@ -31,14 +31,14 @@ class Model(NamedTuple):
 
 
 MODELS: Mapping[str, Model] = {
-    "gpt-4o": Model("gpt-4o-2024-08-06", 0.10, 380),
-    "gpt-4o-mini": Model("gpt-4o-mini-2024-07-18", 0.06, 520),
-    "gpt-4.1": Model("gpt-4.1-2025-04-14", 0.11, 360),
-    "gpt-4.1-mini": Model("gpt-4.1-mini-2025-04-14", 0.06, 560),
-    "gpt-5-mini": Model("gpt-5-mini-2025-08-07", 0.08, 960, reasons=True),
-    "o4-mini": Model("o4-mini-2025-04-16", 0.09, 1120, reasons=True),
-    "gpt-3.5-turbo-instruct": Model("gpt-3.5-turbo-instruct", 0.04, 640, context=4_096),
-    "pedal-7b": Model("pedal-7b", 0.03, 280),
+    "gpt-4o": Model("gpt-4o-2024-08-06", 0.08, 510),
+    "gpt-4o-mini": Model("gpt-4o-mini-2024-07-18", 0.04, 700),
+    "gpt-4.1": Model("gpt-4.1-2025-04-14", 0.08, 490),
+    "gpt-4.1-mini": Model("gpt-4.1-mini-2025-04-14", 0.04, 760),
+    "gpt-5-mini": Model("gpt-5-mini-2025-08-07", 0.06, 1300, reasons=True),
+    "o4-mini": Model("o4-mini-2025-04-16", 0.07, 1510, reasons=True),
+    "gpt-3.5-turbo-instruct": Model("gpt-3.5-turbo-instruct", 0.03, 860, context=4_096),
+    "pedal-7b": Model("pedal-7b", 0.02, 380),
 }
 
 

@@ -6,8 +6,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from langmeter.demo.workload import Action
     from langmeter.tracking import Usage
 
@@ -24,7 +22,20 @@ class Reading(NamedTuple):
     output_tokens: int = 0
     unpriced: int = 0
     cost: Decimal = Decimal(0)
-    saved: Decimal = Decimal(0)
+
+    def plus(self, other: Reading, sign: int = 1) -> Reading:
+        """The sum of two, or with `sign` -1 their difference."""
+        return Reading(
+            self.calls + sign * other.calls,
+            self.errors + sign * other.errors,
+            self.hits + sign * other.hits,
+            self.misses + sign * other.misses,
+            self.bypasses + sign * other.bypasses,
+            self.input_tokens + sign * other.input_tokens,
+            self.output_tokens + sign * other.output_tokens,
+            self.unpriced + sign * other.unpriced,
+            self.cost + sign * other.cost,
+        )
 
     @property
     def cache(self) -> str:
@@ -54,10 +65,14 @@ class Feed:
     def line(self, action: Action) -> Line:
         """The line for an action that has just ended."""
         after = {model: _reading(usage) for model, usage in self._usage.by_model.items()}
-        added = {model: _minus(reading, self._before.get(model, Reading())) for model, reading in after.items()}
+        added = {model: reading.plus(self._before.get(model, Reading()), -1) for model, reading in after.items()}
         touched = {model: reading for model, reading in added.items() if reading != Reading()}
         self._before = after
-        return Line(action, tuple(touched), _sum(touched.values()))
+        total = Reading()
+        for reading in touched.values():
+            total = total.plus(reading)
+        # A fallback answers for a model that failed: the one that failed was asked first.
+        return Line(action, tuple(sorted(touched, key=lambda model: -touched[model].errors)), total)
 
 
 def _reading(usage: Usage) -> Reading:
@@ -71,16 +86,4 @@ def _reading(usage: Usage) -> Reading:
         usage.output_tokens,
         usage.unpriced_calls,
         usage.cost_usd,
-        usage.saved_usd,
     )
-
-
-def _minus(after: Reading, before: Reading) -> Reading:
-    return Reading(*(late - early for late, early in zip(after, before, strict=True)))  # type: ignore[arg-type]
-
-
-def _sum(readings: Iterable[Reading]) -> Reading:
-    total = Reading()
-    for reading in readings:
-        total = Reading(*(one + other for one, other in zip(total, reading, strict=True)))  # type: ignore[arg-type]
-    return total

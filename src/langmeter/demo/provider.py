@@ -30,7 +30,7 @@ _PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 
 INCIDENTS: Mapping[str, tuple[int, HTTPStatus]] = {
     "gpt-4.1": (2, HTTPStatus.INTERNAL_SERVER_ERROR),
-    "o4-mini": (3, HTTPStatus.TOO_MANY_REQUESTS),
+    "o4-mini": (2, HTTPStatus.TOO_MANY_REQUESTS),
 }
 """What goes wrong: every n-th request to a model. Counted, not timed, so that a run can be repeated."""
 

@@ -37,6 +37,7 @@ def print_summary(console: Console, usage: Usage, outcome: Outcome, where_to_loo
     console.print()
     console.print(models_table(usage, console.width, footer=True))
     for remark in outcome.remarks:
+        console.print()
         console.print(Text(remark, "dim"))
     console.print()
     console.print(Rule(Text("where to look", "bold"), style="dim", align="left"))
@@ -48,6 +49,8 @@ def _figures(usage: Usage) -> list[tuple[str, str]]:
     looked_up = usage.cache_hits + usage.cache_misses
     calls = f"{usage.calls:,}, {usage.errors} failed, {usage.unpriced_calls} without a price"
     latency = f"p50 {duration(usage.duration_percentile(0.5))}, p95 {duration(usage.duration_percentile(0.95))}"
+    read = f"{usage.input_tokens:,} in ({usage.cache_read_tokens:,} cached)"
+    written = f"{usage.output_tokens:,} out ({usage.reasoning_tokens:,} reasoning)"
     first_chunk = duration(usage.time_to_first_chunk_percentile(0.5))
     return [
         ("spent", money(usage.cost_usd)),
@@ -56,8 +59,7 @@ def _figures(usage: Usage) -> list[tuple[str, str]]:
         ("calls", calls),
         (
             "tokens",
-            f"{usage.input_tokens:,} in ({usage.cache_read_tokens:,} from the prompt cache), "
-            f"{usage.output_tokens:,} out ({usage.reasoning_tokens:,} reasoning)",
+            f"{read}, {written}",
         ),
         ("latency", f"{latency}; first chunk of a stream p50 {first_chunk}"),
         ("speed", f"{rate(usage.tokens_per_second)} output tokens/s"),

@@ -51,11 +51,17 @@ _COLUMNS = (
 )
 
 
-def models_table(usage: Usage, width: int, *, footer: bool = False) -> Table:
-    """Every model with its figures, the most expensive first; with `footer` also the sums."""
+def models_table(usage: Usage, width: int, *, footer: bool = False, limit: int | None = None) -> Table:
+    """Every model with its figures, the most expensive first; with `footer` also the sums, with `limit` only so many."""
     columns = [column for column in _COLUMNS if width >= WIDE or not column.wide_only]
     table = Table(
-        box=box.SIMPLE_HEAD, expand=True, pad_edge=False, show_footer=footer, header_style="dim", show_edge=False
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+        expand=True,
+        pad_edge=False,
+        show_footer=footer,
+        header_style="dim",
+        show_edge=False,
     )
     table.add_column("model", footer="all", no_wrap=True, ratio=1, footer_style="bold")
     for column in columns:
@@ -64,8 +70,11 @@ def models_table(usage: Usage, width: int, *, footer: bool = False) -> Table:
             column.title, total, justify="right", style=column.style, no_wrap=True, footer_style=f"bold {column.style}"
         )
     ranked = sorted(usage.by_model.items(), key=lambda item: (-item[1].cost_usd, item[0]))
-    for model, figures in ranked:
+    shown = ranked if limit is None or len(ranked) <= limit else ranked[: limit - 1]
+    for model, figures in shown:
         table.add_row(model, *(column.value(figures) for column in columns))
+    if len(shown) < len(ranked):
+        table.add_row(Text(f"and {len(ranked) - len(shown)} more", "dim"))
     return table
 
 
@@ -74,7 +83,7 @@ def totals_grid(usage: Usage) -> Table:
     looked_up = usage.cache_hits + usage.cache_misses
     cells = (
         ("spent", money(usage.cost_usd), "bold green", _without(usage.unpriced_calls)),
-        ("saved by caches", money(usage.saved_usd), "bold cyan", f"{usage.saved_tokens:,} tokens"),
+        ("cache saved", money(usage.saved_usd), "bold cyan", f"{usage.saved_tokens:,} tokens"),
         ("cache hits", share(usage.hit_ratio), "bold cyan", f"{usage.cache_hits} of {looked_up}"),
         ("tokens", f"{usage.total_tokens:,}", "bold", f"{usage.output_tokens:,} out"),
         ("calls", f"{usage.calls:,}", "bold", f"{usage.errors} failed"),

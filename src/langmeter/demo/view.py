@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from langmeter.demo.workload import Action
     from langmeter.tracking import Usage
 
-_LINES_KEPT = 12
-_FIXED_LINES = 14
+_LINES_KEPT = 20
+_FEED_AT_LEAST = 3
+_FIXED_LINES = 12
 """What the dashboard needs beside the models and the feed."""
 
 
@@ -70,8 +71,9 @@ class Dashboard:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        models = models_table(self._usage, width)
-        room = max(console.height - _FIXED_LINES - models.row_count, 2)
+        height = console.height - _FIXED_LINES
+        models = models_table(self._usage, width, limit=max(height - _FEED_AT_LEAST, 2))
+        room = max(height - models.row_count, _FEED_AT_LEAST)
         yield Group(
             self._header(width),
             Text(self._destination, "dim", no_wrap=True, overflow="ellipsis"),
@@ -140,31 +142,34 @@ def feed_table(lines: list[Line], width: int) -> Table:
     """Actions, one a line, in columns of fixed width so that separate tables line up."""
     wide = width >= WIDE
     table = Table.grid(expand=True, padding=(0, 2, 0, 0))
-    table.add_column(width=8, justify="right", style="dim", no_wrap=True)
-    table.add_column(width=22 if wide else 16, no_wrap=True)
-    table.add_column(width=13, justify="right", no_wrap=True, style="dim")
+    table.add_column(width=7, justify="right", style="dim", no_wrap=True)
+    table.add_column(width=24 if wide else 22, no_wrap=True)
+    table.add_column(width=14 if wide else 6, justify="right", no_wrap=True, style="dim")
     table.add_column(width=9, justify="right", no_wrap=True)
-    table.add_column(width=12 if wide else 8, no_wrap=True)
+    table.add_column(width=12 if wide else 9, no_wrap=True)
     table.add_column(ratio=1, no_wrap=True, style="dim")
     for line in lines:
-        added = line.added
-        tokens = f"{count(added.input_tokens)} / {count(added.output_tokens)}"
         subject = f"{line.action.step}: {line.action.subject}" if wide else line.action.subject
-        table.add_row(
-            duration(line.action.seconds),
+        shown = (
             _models(line),
-            tokens,
+            _tokens(line, wide=wide),
             _price(line),
             _status(line),
             Text(subject, overflow="ellipsis"),
         )
+        table.add_row(duration(line.action.seconds), *shown)
     return table
 
 
 def _models(line: Line) -> Text:
     calls = line.added.calls + line.added.hits
-    times = f" x{calls}" if calls > 1 else ""
+    times = f" x{calls}" if calls > len(line.models) else ""
     return Text(" + ".join(line.models) + times, overflow="ellipsis")
+
+
+def _tokens(line: Line, *, wide: bool) -> str:
+    read, written = line.added.input_tokens, line.added.output_tokens
+    return f"{read:,} + {written:,}" if wide and read + written else count(read + written)
 
 
 def _price(line: Line) -> Text:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Protocol, TypeAlias
 
 from langmeter.events import PICODOLLARS_PER_DOLLAR
-from langmeter.pricing.cards import Card, SlowPath, Source
+from langmeter.pricing.cards import Card, QuickRates, SlowPath, Source
 from langmeter.pricing.leaves import Rates
 
 _PER_MILLION = PICODOLLARS_PER_DOLLAR // 10**6
@@ -95,23 +95,49 @@ def compile_card(
         valid_from: unix seconds, included.
         valid_until: unix seconds, excluded.
     """
-    known = {key: price for key, price in prices.items() if key in OVERRIDE_KEYS}
-    if not known.keys() & _TOKEN_KEYS and _FEE_KEY not in known:
-        return None
+    known = {key: price for key, price in prices.items() if key in OVERRIDE_KEYS and _is_readable(price)}
     fee = known.get(_FEE_KEY, Decimal(0))
-    understood = isinstance(fee, Decimal) and prices.keys() <= OVERRIDE_KEYS | _NOT_IN_USAGE
+    understood = isinstance(fee, Decimal) and prices.keys() <= known.keys() | _NOT_IN_USAGE
+    if understood and not known:
+        return None
     thresholds = sorted({start for price in known.values() for start in _thresholds(price)}, reverse=True)
+    rates = _rates(known, 0)
+    flat_fee = _pico(fee * _PER_THOUSAND) if isinstance(fee, Decimal) else 0
     return Card(
-        rates=_rates(known, 0),
+        rates=rates,
         source=source,
         long_context=tuple((start, _rates(known, start + 1)) for start in thresholds),
-        fee=float(fee * _PER_THOUSAND) if isinstance(fee, Decimal) else 0.0,
+        fee=flat_fee,
         priced_keys=frozenset(known),
-        simple=understood and {"input_mtok", "output_mtok"} <= known.keys() and "output_reasoning_mtok" not in known,
+        quick=_quick(rates, flat_fee, source, min(thresholds, default=math.inf))
+        if understood and _is_plain(known)
+        else None,
         slow_path=None if understood else slow_path,
         valid_from=valid_from,
         valid_until=valid_until,
     )
+
+
+def _is_plain(prices: Mapping[str, Price]) -> bool:
+    """Whether input, cached input and output are all that text is billed by."""
+    return "input_mtok" in prices and "output_mtok" in prices and "output_reasoning_mtok" not in prices
+
+
+def _quick(rates: Rates, fee: float, source: Source, limit: float) -> QuickRates | None:
+    amounts = (rates.input, rates.cache_read, rates.cache_write, rates.cache_write_1h, rates.output, fee)
+    if not all(isinstance(amount, int) for amount in amounts):
+        return None
+    billed_input, read, write, write_1h, output, flat_fee = map(int, amounts)
+    return QuickRates(limit, billed_input, read, write, write_1h, output, flat_fee, *source[:5])
+
+
+def _pico(amount: Decimal) -> float:
+    """Pico-dollars: an integer where the price is one, as nearly all are, and products of it stay exact."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
+def _is_readable(price: object) -> bool:
+    return isinstance(price, Decimal) or (hasattr(price, "base") and hasattr(price, "tiers"))
 
 
 def _thresholds(price: Price) -> Iterator[int]:
@@ -129,7 +155,7 @@ def _rates(prices: Mapping[str, Price], size: int) -> Rates:
         if not isinstance(price, Decimal):
             steps = sorted(price.tiers, key=lambda step: step.start)
             price = next((step.price for step in reversed(steps) if size > step.start), price.base)
-        return float(price * _PER_MILLION)
+        return _pico(price * _PER_MILLION)
 
     plain = rate("input_mtok", 0.0)
     read, write = rate("cache_read_mtok", plain), rate("cache_write_mtok", plain)

@@ -31,8 +31,8 @@ def _changes(constraint: Any, when: datetime) -> Iterator[datetime]:
     if start_date is not None:
         yield datetime.combine(start_date, time(), UTC)
         return
-    ends = (getattr(constraint, "start_time", None), getattr(constraint, "end_time", None))
-    if None in ends:
+    ends = [end for end in (getattr(constraint, name, None) for name in ("start_time", "end_time")) if end is not None]
+    if not ends:
         # A kind of constraint that this release does not know: the card holds for this instant only.
         yield from (when, when + timedelta(microseconds=1))
         return

@@ -171,6 +171,8 @@ class _Registry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_provider: weakref.WeakKeyDictionary[MeterProvider, Instruments] = weakref.WeakKeyDictionary()
+        self._all: weakref.WeakSet[Instruments] = weakref.WeakSet()
+        """Apart from the providers: what a provider made can outlive it, and readers go on reading."""
         self.late_bound: Instruments | None = None
         """The instruments made against the API's proxy, of which there is one for the life of the process."""
 
@@ -180,6 +182,7 @@ class _Registry:
             if found is None:
                 found = self._replaces_proxy(provider) or Instruments(provider, limit)
                 self._by_provider[provider] = found
+                self._all.add(found)
                 if _is_proxy(provider):
                     self.late_bound = found
             return found
@@ -192,7 +195,7 @@ class _Registry:
         """In a forked child: new locks, and totals that start afresh."""
         self._lock = threading.Lock()
         boundary.reset_counts()
-        for instruments in {id(each): each for each in self._by_provider.values()}.values():
+        for instruments in self._all:
             instruments.restart()
 
 
@@ -202,9 +205,9 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_registry.restart)
 
 
-def instruments_for(meter_provider: MeterProvider | None, limit: int) -> Instruments:
-    """The instruments of a provider, the API's global one for None; made at the first request, then always the same.
+def instruments_for(meter_provider: MeterProvider, limit: int) -> Instruments:
+    """The instruments of a provider; made at the first request, then always the same.
 
     Safe from any thread. `limit` counts at the first request only.
     """
-    return _registry.instruments_for(get_meter_provider() if meter_provider is None else meter_provider, limit)
+    return _registry.instruments_for(meter_provider, limit)

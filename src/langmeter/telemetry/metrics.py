@@ -7,12 +7,14 @@ counters whatever usage was returned, histograms of tokens and rates only for su
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.metrics import get_meter_provider
 
 from langmeter import semconv
 from langmeter.events import PICODOLLARS_PER_DOLLAR
 from langmeter.telemetry.increments import SPENT, of_call, of_lookup
-from langmeter.telemetry.instruments import Instruments, instruments_for
+from langmeter.telemetry.instruments import instruments_for
 from langmeter.telemetry.series import Line, Series
 
 if TYPE_CHECKING:
@@ -30,23 +32,19 @@ _LEGACY_INPUT: Final = Line(semconv.LEGACY_TOKENS, {semconv.TOKEN_TYPE: "input"}
 _LEGACY_OUTPUT: Final = Line(semconv.LEGACY_TOKENS, {semconv.TOKEN_TYPE: "output"})
 
 
-class Switches(NamedTuple):
-    """The settings that decide what is recorded."""
-
-    legacy: bool
-    time_per_output_chunk: bool
-    operation_cost: bool
-
-
 class Metrics:
     """Records finished calls to the instruments of one MeterProvider.
 
     Safe from any thread; several of these may share one provider's instruments. Raises only what an instrument raises.
     """
 
-    def __init__(self, instruments: Instruments, switches: Switches) -> None:
-        self._instruments = instruments
-        self._switches = switches
+    def __init__(self, provider: MeterProvider, settings: Settings) -> None:
+        # Held for the instruments, which hold it weakly: they ask it about its readers after a fork.
+        self._provider = provider
+        instruments = self._instruments = instruments_for(provider, settings.max_attribute_sets)
+        self._legacy = settings.legacy_metrics
+        self._time_per_output_chunk = settings.time_per_output_chunk
+        self._record_operation_cost = settings.operation_cost
         histograms = instruments.histograms
         self._duration = histograms[semconv.INFERENCE_DURATION].record
         self._first_chunk = histograms[semconv.INFERENCE_TIME_TO_FIRST_CHUNK].record
@@ -76,16 +74,16 @@ class Metrics:
         self._record_times(series, call, context)
         if usage is not None and call.failure is None:
             self._record_tokens(series, call, usage, context)
-        if self._switches.operation_cost:
+        if self._record_operation_cost:
             self._record_cost(series, priced.cost, context)
-        if self._switches.legacy:
+        if self._legacy:
             self._record_legacy(series, call, context)
 
     def _record_times(self, series: Series, call: ModelCall, context: Context | None) -> None:
         self._duration(call.duration, series.outcome, context)
         if call.time_to_first_chunk is not None:
             self._first_chunk(call.time_to_first_chunk, series.attributes, context)
-        if self._switches.time_per_output_chunk:
+        if self._time_per_output_chunk:
             for gap in call.chunk_gaps:
                 self._chunk(gap, series.attributes, context)
 
@@ -164,8 +162,7 @@ def metrics_for(meter_provider: MeterProvider | None, settings: Settings) -> Met
     Cheap to call again: instruments and totals are made once per provider and shared, whatever the settings. These
     decide only what is recorded; `max_attribute_sets` counts when the provider is first seen. Safe from any thread.
     """
-    switches = Switches(settings.legacy_metrics, settings.time_per_output_chunk, settings.operation_cost)
-    return Metrics(instruments_for(meter_provider, settings.max_attribute_sets), switches)
+    return Metrics(get_meter_provider() if meter_provider is None else meter_provider, settings)
 
 
 def _call_attributes(call: ModelCall) -> Attributes:

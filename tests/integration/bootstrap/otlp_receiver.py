@@ -36,7 +36,9 @@ class Received:
                 self.spans += [(instance, span.name) for scope in part.scope_spans for span in scope.spans]
             for part in getattr(request, "resource_logs", ()):
                 instance = self._resource(part.resource)
-                self.logs += [(instance, log.body.string_value) for scope in part.scope_logs for log in scope.log_records]
+                self.logs += [
+                    (instance, log.body.string_value) for scope in part.scope_logs for log in scope.log_records
+                ]
             for part in getattr(request, "resource_metrics", ()):
                 instance = self._resource(part.resource)
                 for metric in [metric for scope in part.scope_metrics for metric in scope.metrics]:
@@ -119,7 +121,8 @@ def grpc_collector():
         servicer(trace_service_pb2_grpc.TraceServiceServicer, trace_service_pb2.ExportTraceServiceResponse), server
     )
     metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(
-        servicer(metrics_service_pb2_grpc.MetricsServiceServicer, metrics_service_pb2.ExportMetricsServiceResponse), server
+        servicer(metrics_service_pb2_grpc.MetricsServiceServicer, metrics_service_pb2.ExportMetricsServiceResponse),
+        server,
     )
     logs_service_pb2_grpc.add_LogsServiceServicer_to_server(
         servicer(logs_service_pb2_grpc.LogsServiceServicer, logs_service_pb2.ExportLogsServiceResponse), server
