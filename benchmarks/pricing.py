@@ -15,6 +15,7 @@ import random
 import statistics
 import sys
 import time
+import warnings
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -129,20 +130,22 @@ def library_price(provider: str, model: str, tier: str | None, at: float, tokens
         "cache_image_read_tokens": 0,
     }
     context = dict.fromkeys(("service_tier", "processing", "speed"), tier) if tier else None
-    try:
-        return genai_prices.calc_price(
-            genai_prices.Usage(**counts),
-            model,
-            provider_id=provider,
-            genai_request_timestamp=dt.datetime.fromtimestamp(at, dt.UTC),
-            price_context=context,
-        ).total_price
-    except LookupError:
-        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # older releases warn about a tier without a price; we compare that price
+        try:
+            return genai_prices.calc_price(
+                genai_prices.Usage(**counts),
+                model,
+                provider_id=provider,
+                genai_request_timestamp=dt.datetime.fromtimestamp(at, dt.UTC),
+                price_context=context,
+            ).total_price
+        except LookupError:
+            return None
 
 
-def measure(work, rounds: int = 20_000) -> tuple[float, float]:
-    """Median and 99th percentile in microseconds of one call, of processor time, a hundred calls per sample."""
+def measure(work, rounds: int = 40_000) -> tuple[float, float, float]:
+    """Best, median and 99th percentile in microseconds of processor time, a hundred calls per sample."""
     clock, samples = time.thread_time_ns, []
     for _ in range(rounds // 100):
         start = clock()
@@ -151,7 +154,7 @@ def measure(work, rounds: int = 20_000) -> tuple[float, float]:
         samples.append((clock() - start) / 100_000)
     empty = statistics.median(samples_of_nothing())
     samples.sort()
-    return samples[len(samples) // 2] - empty, samples[len(samples) * 99 // 100] - empty
+    return samples[0] - empty, samples[len(samples) // 2] - empty, samples[len(samples) * 99 // 100] - empty
 
 
 def samples_of_nothing() -> list[float]:
@@ -217,14 +220,14 @@ USAGES = {
 
 def timings() -> None:
     logging.getLogger("langmeter.pricing").setLevel(logging.ERROR)
-    start = time.perf_counter()
+    start = time.thread_time()
     catalog = Catalog(Settings())
     catalog.preload()
-    print(f"{'load the table':<58}{(time.perf_counter() - start) * 1e3:9.1f} ms")
+    print(f"{'load the table':<58}{(time.thread_time() - start) * 1e3:9.2f} ms")
     for label, (provider, model, usage, answer, expected) in USAGES.items():
-        start = time.perf_counter()
+        start = time.thread_time()
         cost = catalog.price(provider, model, reported_usage(usage, answer), at=AT)
-        first = (time.perf_counter() - start) * 1e3
+        first = (time.thread_time() - start) * 1e3
         check(cost.amount == expected, f"{label}: {cost}")
         read = reported_usage(usage, answer)
 
@@ -248,8 +251,8 @@ def check(condition: bool, message: str) -> None:
 
 
 def show(label: str, work) -> None:
-    median, high = measure(work)
-    print(f"{label:<58}{median:9.2f} us{high:9.2f} us p99")
+    best, median, high = measure(work)
+    print(f"{label:<58}{median:9.2f} us median{high:9.2f} us p99{best:9.2f} us best")
 
 
 def sweep(seed: int) -> int:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests that need nothing but langchain-core and langchain-openai, on one end of the supported range.
+# Runs the unit and integration tests on one end of the supported range of langchain-core. The packages of other providers stay out: each
+# narrows the range in its own way.
 #   scripts/compatibility.sh oldest|newest PYTHON [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,8 +9,9 @@ python=$2
 shift 2
 
 case $end in
-    oldest) requirements=(langchain-core==1.0.0 "langchain-openai>=1.0,<1.1") ;;
-    newest) requirements=("langchain-core>=1.0,<2" "langchain-openai>=1.0") ;;
+    # The companions are held near that release too, or pip tries every newer one in turn.
+    oldest) requirements=(langchain-core==1.0.0 "langchain-openai>=1.0,<1.1" "langgraph>=1.0,<1.1" "langchain-community>=0.4,<0.4.2") ;;
+    newest) requirements=("langchain-core>=1.0,<2" "langchain-openai>=1.0" "langgraph>=1.0" "langchain-community>=0.4") ;;
     *)
         echo "compatibility: the first argument is 'oldest' or 'newest', not '$end'" >&2
         exit 1
@@ -19,7 +21,7 @@ esac
 environment=.tools/compat-$end
 [ -x "$environment/bin/python" ] || "$python" -m venv "$environment"
 "$environment/bin/python" -m pip --disable-pip-version-check --quiet install --upgrade "${requirements[@]}" \
-    --editable '.[cli]' pytest pytest-timeout httpx cloudpickle
+    --editable '.[cli]' pytest pytest-timeout httpx cloudpickle opentelemetry-instrumentation-httpx
 "$environment/bin/python" -c "
 from importlib.metadata import version
 print('$end:', ', '.join(f'{name} {version(name)}' for name in ('langchain-core', 'langchain-openai', 'opentelemetry-sdk')))"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 TEN_MEGABYTES = "x" * 10_000_000
+LONG = "y" * 100_000
 SURROGATE = "gpt-\ud800"
 
 
@@ -203,7 +204,7 @@ METADATA: dict[str, Any] = {
     "numbers": {"model_name": 5, "id": 6, "finish_reason": 7, "service_tier": 8, "system_fingerprint": 9},
     "bytes": {"model_name": b"gpt", "id": b"1", "finish_reason": b"stop"},
     "surrogates": {"model_name": SURROGATE, "id": SURROGATE, "finish_reason": SURROGATE, "service_tier": SURROGATE},
-    "endless": {"model_name": TEN_MEGABYTES, "id": TEN_MEGABYTES, "finish_reason": TEN_MEGABYTES},
+    "endless": {"model_name": TEN_MEGABYTES, "id": LONG, "finish_reason": LONG, "service_tier": LONG},
     "nested": {"model_name": {"a": 1}, "finish_reason": ["stop"], "token_usage": [1], "service_tier": {}},
     "objects": {"finish_reason": SimpleNamespace(value=SimpleNamespace()), "id": object},
     "thorny values": {"model_name": Thorny(), "id": Thorny(), "finish_reason": Thorny(), "service_tier": Thorny()},
@@ -220,7 +221,7 @@ TOOL_CALLS: dict[str, Any] = {
     "no name": [{}],
     "odd names": [{"name": None, "id": 4}, {"name": b"x", "args": "not json"}, {"name": SURROGATE, "id": SURROGATE}],
     "objects": [SimpleNamespace(name="x"), Thorny()],
-    "endless": [{"name": TEN_MEGABYTES, "args": {}, "id": TEN_MEGABYTES}],
+    "endless": [{"name": TEN_MEGABYTES, "args": {}, "id": LONG}],
 }
 
 SHAPES: dict[str, Callable[[], Any]] = {
@@ -262,7 +263,7 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "stop async iteration": StopAsyncIteration,
     "no module": lambda: type("Homeless", (Exception,), {"__module__": None})("x"),
     "surrogate name": lambda: type(SURROGATE, (Exception,), {})("x"),
-    "endless name": lambda: type(TEN_MEGABYTES, (Exception,), {})("x"),
+    "endless name": lambda: type(LONG, (Exception,), {})("x"),
     "thorny arguments": lambda: ValueError(Thorny()),
 }
 
@@ -515,7 +516,7 @@ RUN_METADATA: dict[str, Any] = {
     "nested": {"ls_provider": {"a": [1]}, "session_id": [1], "tenant": {"a": object()}},
     "bytes": {"ls_provider": b"x", "ls_model_name": b"y", "conversation_id": b"z"},
     "surrogates": {"ls_provider": SURROGATE, "ls_model_name": SURROGATE, "thread_id": SURROGATE},
-    "endless": {"ls_provider": TEN_MEGABYTES, "ls_model_name": TEN_MEGABYTES, "thread_id": TEN_MEGABYTES},
+    "endless": {"ls_provider": LONG, "ls_model_name": TEN_MEGABYTES, "thread_id": LONG},
     "odd keys": {5: 6, None: 7, ("a",): 8},
     "thorny": {"ls_provider": Thorny(), "ls_model_name": Thorny(), "thread_id": Thorny(), "ls_stop": Thorny()},
     "not finite": {"ls_temperature": float("nan"), "ls_max_tokens": 10**400},

@@ -98,9 +98,7 @@ class AsyncChat(Chat):
         await asyncio.sleep(0)
         return self._generate(messages)
 
-    async def _astream(
-        self, messages, stop=None, run_manager=None, **kwargs
-    ) -> AsyncIterator[ChatGenerationChunk]:
+    async def _astream(self, messages, stop=None, run_manager=None, **kwargs) -> AsyncIterator[ChatGenerationChunk]:
         for chunk in self._stream(messages):
             await asyncio.sleep(0)
             yield chunk
@@ -115,9 +113,7 @@ class HangingChat(AsyncChat):
         self.work()
         await self._hang()
 
-    async def _astream(
-        self, messages, stop=None, run_manager=None, **kwargs
-    ) -> AsyncIterator[ChatGenerationChunk]:
+    async def _astream(self, messages, stop=None, run_manager=None, **kwargs) -> AsyncIterator[ChatGenerationChunk]:
         self.work()
         yield ChatGenerationChunk(message=AIMessageChunk("a"))
         await self._hang()

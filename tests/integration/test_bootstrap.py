@@ -360,14 +360,16 @@ def test_ruling_13_nothing_listening_is_one_line_and_a_quick_exit(protocol):
     script = """
     bootstrap.ensure(Settings())
     wait()
+    begun = time.monotonic()
     for _ in range(3):
         record("one")
-        print(bootstrap.flush())
+        print(bootstrap.flush(60))
+    print(time.monotonic() - begun < 15)  # the SDK's retries would make it 21 s at least
     record("one")
     """
     endpoint = f"http://127.0.0.1:{otlp_receiver.free_port()}"
     ran = run(script, {**quick_exit(endpoint), "OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
-    assert ran.out == ["False"] * 3
+    assert ran.out == ["False"] * 3 + ["True"]
     assert ran.err == [
         (
             f"no OpenTelemetry Collector at {endpoint} (Connection refused); telemetry is not delivered, the application is not "
@@ -553,6 +555,8 @@ def test_ruling_3_a_forked_child_is_an_instance_of_its_own(protocol, exported_be
     assert by_name["child"] != by_name["parent again"]
     assert all(map(is_random_uuid, by_name.values()))
     assert set(received.totals("work.done")) == set(by_name.values())
+    if protocol != "grpc":
+        assert [len(instances) for instances in received.connections.values()] == [1] * len(received.connections)
     assert ran.err == []
 
 
@@ -766,27 +770,63 @@ def test_a_missing_instance_id_is_warned_about():
 # -- exporters of others -------------------------------------------------------------------------------------------------
 
 
-def test_an_installed_exporter_is_used_and_never_traced(tmp_path):
-    """A package that registers an exporter, as vendors do; it reports what instrumentation would see while it exports."""
-    (tmp_path / "spy_exporter.py").write_text(
-        textwrap.dedent("""
-        from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-        from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+def install_package(directory, module, entry_points):
+    """What an installed package leaves behind: a module and its entry points. Returns the environment that finds it."""
+    (directory / "spy.py").write_text(textwrap.dedent(module))
+    information = directory / "spy-1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: spy\nVersion: 1\n")
+    (information / "entry_points.txt").write_text(entry_points)
+    return {"PYTHONPATH": os.pathsep.join([str(directory), str(Path(__file__).parents[2] / "src")])}
 
-        class SpyExporter(SpanExporter):
-            def export(self, spans):
-                print([span.name for span in spans], is_instrumentation_enabled(), flush=True)
-                return SpanExportResult.SUCCESS
-        """)
-    )
-    info = tmp_path / "spy_exporter-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: spy-exporter\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[opentelemetry_traces_exporter]\nspy = spy_exporter:SpyExporter\n")
-    environment = {
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2] / "src")]),
-        "OTEL_TRACES_EXPORTER": "spy",
-        "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
-    }
-    assert run(RECORD_ONE, environment) == run_with(["['one'] False"])
+
+def test_an_installed_exporter_is_used_and_never_traced(tmp_path):
+    """It reports what instrumentation of HTTP clients would see while it exports."""
+    module = """
+    from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+    from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
+
+    class SpyExporter(MetricExporter):
+        def export(self, metrics_data, timeout_millis=10_000, **options):
+            [resource] = metrics_data.resource_metrics
+            names = [metric.name for scope in resource.scope_metrics for metric in scope.metrics]
+            print(names, is_instrumentation_enabled(), flush=True)
+            return MetricExportResult.SUCCESS
+
+        def force_flush(self, timeout_millis=10_000):
+            return True
+
+        def shutdown(self, timeout_millis=30_000, **options):
+            pass
+    """
+    environment = install_package(tmp_path, module, "[opentelemetry_metrics_exporter]\nspy = spy:SpyExporter\n")
+    environment |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "spy", "OTEL_LOGS_EXPORTER": "none"}
+    assert run(RECORD_ONE, environment) == run_with(["['work.done'] False"])
+
+
+def test_ruling_12_providers_set_at_the_last_moment_win(tmp_path):
+    """The application sets its providers while ours are built: a resource detector gives it that moment."""
+    module = """
+    import __main__
+    from opentelemetry.sdk.resources import Resource, ResourceDetector
+
+    class Detector(ResourceDetector):
+        def detect(self):
+            if __main__.armed:
+                __main__.set_up()
+            return Resource({})
+    """
+    script = """
+    armed = False
+    tracer_provider, meter_provider = own_providers()
+    from langmeter.bootstrap import logs, providers
+    def set_up():
+        trace.set_tracer_provider(tracer_provider)
+        metrics.set_meter_provider(meter_provider)
+    armed = True
+    bootstrap.ensure(Settings())
+    wait()
+    print(ours(), trace.get_tracer_provider() is tracer_provider, metrics.get_meter_provider() is meter_provider)
+    """
+    environment = install_package(tmp_path, module, "[opentelemetry_resource_detector]\nspy = spy:Detector\n")
+    assert run(script, environment | {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "spy"}) == run_with(["[] True True"])

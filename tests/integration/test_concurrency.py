@@ -33,7 +33,18 @@ from langmeter.events import usd
 from langmeter.langchain import instrumentor
 
 CALLS = 1_000
-KINDS = ("chat", "text", "stream", "chat fail", "text fail", "stream fail", "chat hit", "text hit", "chat miss", "text miss")
+KINDS = (
+    "chat",
+    "text",
+    "stream",
+    "chat fail",
+    "text fail",
+    "stream fail",
+    "chat hit",
+    "text hit",
+    "chat miss",
+    "text miss",
+)
 
 
 class Job(NamedTuple):

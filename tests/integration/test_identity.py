@@ -141,7 +141,10 @@ def _streaming() -> dict[str, Any]:
             model._should_stream(async_api=False, stream=True),
         )
     for text in (Text(), AsyncText(), OpenAI(api_key="secret")):
-        found[type(text).__name__] = (type(text)._stream is BaseLLM._stream, type(text)._agenerate is BaseLLM._agenerate)
+        found[type(text).__name__] = (
+            type(text)._stream is BaseLLM._stream,
+            type(text)._agenerate is BaseLLM._agenerate,
+        )
     return found
 
 

@@ -536,7 +536,10 @@ def test_each_attempt_of_with_retry_is_a_call(instrumented, server, drive):
     assert failed[:2] == ("chat gpt-4o", "ERROR")
     assert failed[2].endswith("RateLimitError")
     assert answered == ("chat gpt-4o", "UNSET", None)
-    requests = {attributes.get("error.type"): value for attributes, value in figures(instrumented)["langchain.inference.requests"]}
+    requests = {
+        attributes.get("error.type"): value
+        for attributes, value in figures(instrumented)["langchain.inference.requests"]
+    }
     assert requests == {failed[2]: 1, None: 1}
 
 

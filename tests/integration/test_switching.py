@@ -1,4 +1,4 @@
-"""Switching on, off and on again, with handlers passed by hand besides; and what a bug of ours does to the application: nothing."""
+"""Switching on, off and on again, with handlers passed by hand besides; and what a bug of ours does to the host: nothing."""
 
 from __future__ import annotations
 
@@ -170,7 +170,9 @@ def test_an_unknown_option_is_refused_and_nothing_is_switched_on(telemetry):
 
 
 def test_single_options_win_over_settings(telemetry):
-    langmeter.instrument(langmeter.Settings(operation_cost=False, legacy_metrics=True), operation_cost=True, **telemetry.providers)
+    langmeter.instrument(
+        langmeter.Settings(operation_cost=False, legacy_metrics=True), operation_cost=True, **telemetry.providers
+    )
     Chat().invoke("a")
 
     metrics = telemetry.metrics()
@@ -285,7 +287,12 @@ def test_ruling_15_a_handler_alone_gives_spans_tokens_cost_and_chat_hits_and_pat
     assert tracers_context._configure_hooks == hooks
     # LangChain says nothing about a text model's hit, so that one has no span here.
     miss, hit, text_call, failed = telemetry.spans()
-    assert [span.name.split()[0] for span in (miss, hit, text_call, failed)] == ["chat", "chat", "text_completion", "chat"]
+    assert [span.name.split()[0] for span in (miss, hit, text_call, failed)] == [
+        "chat",
+        "chat",
+        "text_completion",
+        "chat",
+    ]
     assert statuses([miss, hit, text_call, failed]) == [None, "hit", None, None]
     assert [span.attributes.get("gen_ai.usage.input_tokens") for span in (miss, hit, failed)] == [
         usage_of("a")["input_tokens"],
@@ -348,12 +355,29 @@ def test_uninstrument_while_asynchronous_calls_are_in_flight(telemetry):
     langmeter.instrument(**telemetry.providers)
 
     async def scenario():
-        model = AsyncChat(delay=0.05, cache=InMemoryCache())
+        arrived, released = asyncio.Semaphore(0), asyncio.Event()
+
+        async def wait():
+            arrived.release()
+            await released.wait()
+
+        class WaitingChat(AsyncChat):
+            async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+                await wait()
+                return self._answer(messages[-1].content)
+
+        class WaitingText(AsyncText):
+            async def _agenerate(self, prompts, stop=None, run_manager=None, **kwargs):
+                await wait()
+                return self._answer(prompts)
+
+        model, text = WaitingChat(cache=InMemoryCache()), WaitingText(cache=InMemoryCache())
         calls = [asyncio.create_task(model.ainvoke(f"p{number}")) for number in range(20)]
-        calls.append(asyncio.create_task(AsyncText(delay=0.05, cache=InMemoryCache()).ainvoke("text")))
-        while instrumentor.open_runs() < len(calls):
-            await asyncio.sleep(0)
+        calls.append(asyncio.create_task(text.ainvoke("text")))
+        for _ in calls:
+            await arrived.acquire()
         langmeter.uninstrument()
+        released.set()
         await asyncio.gather(*calls)
 
     asyncio.run(scenario())

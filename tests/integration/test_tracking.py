@@ -212,7 +212,11 @@ def test_by_model_splits_every_figure():
         Text().invoke("c")
 
     figures = {name: _figures(part) for name, part in usage.by_model.items()}
-    costs = {CHAT_MODEL: picodollars("a"), "gpt-4o-mini": picodollars("b", MINI_PRICE), TEXT_MODEL: picodollars("c", TEXT_PRICE)}
+    costs = {
+        CHAT_MODEL: picodollars("a"),
+        "gpt-4o-mini": picodollars("b", MINI_PRICE),
+        TEXT_MODEL: picodollars("c", TEXT_PRICE),
+    }
     prompts = {CHAT_MODEL: "a", "gpt-4o-mini": "b", TEXT_MODEL: "c"}
     assert figures == {name: (*_spent(prompts[name])[:3], usd(cost)) for name, cost in costs.items()}
     assert usage.cost_usd == usd(sum(costs.values()))
@@ -230,9 +234,11 @@ def test_to_dict_is_json_and_says_everything():
             Chat().invoke("fail")
 
     told = json.loads(json.dumps(usage.to_dict()))
-    times = [figures.pop(name) for figures in (told, told["by_model"][CHAT_MODEL]) for name in (
-        "duration_seconds", "time_to_first_chunk_seconds", "tokens_per_second"
-    )]
+    times = [
+        figures.pop(name)
+        for figures in (told, told["by_model"][CHAT_MODEL])
+        for name in ("duration_seconds", "time_to_first_chunk_seconds", "tokens_per_second")
+    ]
     calls, input_tokens, output_tokens, cost = _spent("a", "b")
     figures = {
         "calls": calls + 1,
@@ -271,11 +277,19 @@ def test_a_block_without_calls_says_so():
 
 
 def test_an_exception_leaves_the_block_and_its_figures_stay():
-    with pytest.raises(RuntimeError, match="of the application"), langmeter.track() as usage:
-        Chat().invoke("a")
-        raise RuntimeError("of the application")
+    seen = []
 
-    assert _figures(usage) == _spent("a")
+    def broken_application():
+        with langmeter.track() as usage:
+            seen.append(usage)
+            Chat().invoke("a")
+            raise RuntimeError("of the application")
+
+    with pytest.raises(RuntimeError, match="of the application"):
+        broken_application()
+    Chat().invoke("b")
+
+    assert _figures(seen[0]) == _spent("a")
 
 
 # -- figures that need known durations ----------------------------------------------------------------------------------------

@@ -133,6 +133,9 @@ def test_text_is_taken_to_be_cached_before_audio():
     tokens = TokenUsage(100, 0, cache_read=50, input_audio=70)
     # 30 text tokens and 20 of audio come from the cache, 50 of audio do not.
     assert card(**prices).cost(tokens).parts == CostParts(50 * 32_000_000, 50 * 1_000_000)
+    del prices["cache_read_mtok"]
+    assert card(**prices).cost(tokens).parts == CostParts(50 * 32_000_000, 30 * 2_000_000 + 20 * 32_000_000)
+    prices["cache_read_mtok"] = "1"
     assert card(**prices, cache_audio_read_mtok="4").cost(tokens).parts == CostParts(
         50 * 32_000_000, 30 * 1_000_000 + 20 * 4_000_000
     )

@@ -11,7 +11,9 @@ import threading
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
+import genai_prices
 import pytest
 from genai_prices.data import providers
 
@@ -22,6 +24,7 @@ from langmeter.pricing.cards import Card, Source
 from langmeter.pricing.catalog import Catalog, GenaiPrices, PricingUnavailableError, cached_cost
 from langmeter.pricing.compilation import compile_card
 from langmeter.pricing.names import clean_model, match_kind, nearest, price_provider
+from langmeter.pricing.periods import period
 from langmeter.pricing.quote import price
 from langmeter.settings import Settings
 
@@ -163,6 +166,7 @@ TIERS = {
 }
 
 
+@pytest.mark.skipif(genai_prices.__version__ < "0.2", reason="this release of genai-prices has few prices by tier")
 @pytest.mark.parametrize(("provider", "model", "tier", "expected"), TIERS.values(), ids=TIERS)
 def test_a_tier_has_its_price_or_says_that_it_has_none(provider, model, tier, expected):
     standard = rates(provider, model, None)
@@ -210,6 +214,21 @@ def test_a_card_is_kept_until_its_price_changes():
     amounts = [catalog.price("p", "m", used, at=at).picodollars for at in (10.0, 11.0, 19.999, 20.0, 21.0, 9.999, 9.0)]
     assert amounts == [10 * 10**6] * 3 + [20 * 10**6] * 2 + [9 * 10**6] * 2
     assert asked == [10.0, 20.0, 9.999]
+
+
+def test_a_period_starts_with_the_second_of_its_change():
+    model = next(m for p in providers if p.id == "deepseek" for m in p.models if m.id == "deepseek-flash")
+    start = datetime(2026, 11, 16, 1, tzinfo=UTC)
+    assert period(model, start) == (start.timestamp(), start.timestamp() + 3 * 3_600)
+
+
+def test_a_kind_of_period_that_is_not_known_is_asked_again_every_time():
+    always = SimpleNamespace(active=lambda _: True)
+    start = datetime(2026, 11, 16, 1, tzinfo=UTC)
+    model = SimpleNamespace(prices=[SimpleNamespace(constraint=always)], price_variants=None)
+    since, until = period(model, start)
+    assert since == start.timestamp()
+    assert until - since < 1e-5
 
 
 def load_benchmark():

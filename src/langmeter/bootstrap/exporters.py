@@ -33,7 +33,8 @@ class Exporter(NamedTuple):
     """For people: a URL, or the exporter's name."""
     build: Callable[[], Any]
     """Makes an instance; cheap but for connections, and callable again after a fork."""
-    otlp: bool
+    otlp: bool = False
+    grpc: bool = False
 
 
 def exporters(signal: Signal) -> Iterator[Exporter]:
@@ -75,7 +76,7 @@ def _named(signal: Signal, name: str) -> Exporter | None:
             "Known everywhere: otlp, console, none.",
         )
         return None
-    return Exporter(kind, name, kind, otlp=False)
+    return Exporter(kind, name, kind)
 
 
 def _otlp(signal: Signal, forced: Protocol | None) -> Exporter | None:
@@ -92,7 +93,7 @@ def _otlp(signal: Signal, forced: Protocol | None) -> Exporter | None:
         )
         return None
     fail_fast = _fail_fast_options(kind, signal, protocol)
-    return Exporter(kind, endpoint(signal, protocol), lambda: kind(**fail_fast()), otlp=True)
+    return Exporter(kind, endpoint(signal, protocol), lambda: kind(**fail_fast()), otlp=True, grpc=protocol == "grpc")
 
 
 def _protocol(signal: Signal) -> Protocol:

@@ -240,13 +240,11 @@ class _Lifecycle:
             self.wait(_FORK_PATIENCE)
             self._imported.wait(max(0.0, deadline - time.monotonic()))
             for pipeline in self.pipelines:
-                for reader in pipeline.readers:
-                    reader.hold()
+                pipeline.before_fork()
 
     def after_fork_in_parent(self) -> None:
         for pipeline in self.pipelines:
-            for reader in pipeline.readers:
-                reader.release()
+            pipeline.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """Start over: threads, locks and connections are the parent's, as are the calls whose delivery waited."""

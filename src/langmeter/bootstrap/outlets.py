@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 
 _ITEMS_PER_REQUEST = 512
 """Keeps a request well below the 4 MiB that a gRPC server accepts by default."""
+_FORK_PATIENCE = 1.0
 _GRPC_UNREACHABLE = ("StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED")
 
 
@@ -71,10 +72,11 @@ class Outlet:
     """The way out of one signal to one destination. `send` may be called from any thread; it never raises.
 
     The exporter is built at the first send and again in a forked child: a child that wrote to the connections of its
-    parent would garble both, and gRPC does not survive a fork at all once it has a channel.
+    parent would garble both. gRPC moreover aborts a child that was forked in the middle of a call, so with `fork_waits`
+    a fork waits for a send under way.
     """
 
-    def __init__(self, signal: str, destination: str, build: Callable[[], Any]) -> None:
+    def __init__(self, signal: str, destination: str, build: Callable[[], Any], *, fork_waits: bool = False) -> None:
         self.failures = 0
         """Sends that failed so far."""
         self.lost_contact = False
@@ -84,6 +86,9 @@ class Outlet:
         self._build = build
         self._exporter: Any = None
         self._inherited: list[Any] = []
+        self._closed = False
+        self._fork_waits = fork_waits
+        self._held = False
         self._lock = threading.Lock()
 
     def exporter(self) -> Any:
@@ -99,6 +104,8 @@ class Outlet:
 
     def send(self, batch: Any) -> bool:
         """True if `batch` was delivered. Blocks for as long as the exporter's timeout."""
+        if self._closed:  # at the exit, after the last flush
+            return False
         with self._lock, suppress_instrumentation(), _captured() as lines:
             try:
                 delivered = bool(self.exporter().export(batch).name == "SUCCESS")
@@ -107,21 +114,33 @@ class Outlet:
                 delivered = False
         reason = _export.unreachable or _grpc_reason(lines)
         self.lost_contact = not delivered and reason is not None
-        if not delivered:
+        if not delivered and not self._closed:
             self.failures += 1
             self._complain(reason, lines)
         return delivered
 
     def close(self) -> bool:
         """Shut the exporter down; a send under way in another thread goes on."""
+        self._closed = True
         if self._exporter is not None:
             with _captured():
                 self._exporter.shutdown()
         return True
 
+    def hold(self) -> None:
+        """Keep sends from starting, having waited a second at most for one under way: called before a fork."""
+        self._held = self._fork_waits and self._lock.acquire(timeout=_FORK_PATIENCE)
+
+    def release(self) -> None:
+        """Let sends start again: called in the parent after a fork."""
+        if self._held:
+            self._held = False
+            self._lock.release()
+
     def after_fork(self) -> None:
         """Start over in a forked child, leaving the parent's connections alone."""
         self._lock = threading.Lock()
+        self._held = False
         self.lost_contact = False
         if self._exporter is not None:
             self._inherited.append(self._exporter)  # collecting it would close what the parent still uses

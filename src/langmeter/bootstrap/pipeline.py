@@ -39,6 +39,20 @@ class Pipeline(NamedTuple):
         self.provider.shutdown()
         return delivered
 
+    def before_fork(self) -> None:
+        """Wait, within bounds, for what must not be under way at a fork, and keep it from starting."""
+        for reader in self.readers:
+            reader.hold()
+        for outlet in self.outlets:
+            outlet.hold()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        for outlet in self.outlets:
+            outlet.release()
+        for reader in self.readers:
+            reader.release()
+
     def after_fork(self) -> None:
         """Start over in a forked child."""
         for outlet in self.outlets:
@@ -51,7 +65,7 @@ class Pipeline(NamedTuple):
 
 def way_out(signal: Signal, exporter: Exporter) -> Outlet:
     """The outlet for one exporter."""
-    return Outlet(signal, exporter.destination, exporter.build)
+    return Outlet(signal, exporter.destination, exporter.build, fork_waits=exporter.grpc)
 
 
 def positive_number(variable: str, default: int) -> int:

@@ -177,7 +177,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: HTTPStatus, body: wire.Json) -> None:
         data = json.dumps(body).encode()
+        self.close_connection = True  # clients come and go; none is left with an idle socket
         self.send_response(status)
+        self.send_header("Connection", "close")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         if status is HTTPStatus.TOO_MANY_REQUESTS:

@@ -75,7 +75,7 @@ class SupportDesk:
         self._writer = self._text_model(cache=InMemoryCache(), max_tokens=90)
         self._retried = self._chat("o4-mini", reasoning_effort="low").with_retry(
             retry_if_exception_type=(RateLimitError,),
-            exponential_jitter_params={"initial": 0.05, "max": 0.2, "jitter": 0.05},
+            wait_exponential_jitter=False,  # the local provider is ready again at once
         )
 
     def __enter__(self) -> Self:

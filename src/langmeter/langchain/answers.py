@@ -11,7 +11,7 @@ from langmeter.events import ModelResponse, ReportedUsage, ToolCall
 from langmeter.pricing.usage import reported_usage
 
 _EMPTY: Final[Mapping[str, Any]] = {}
-_LONGEST_NAME: Final = 1_024
+_LONGEST_NAME: Final = 256
 
 # Provider value -> the conventions' finish reason; anything else passes through in lower case.
 _FINISH_REASONS: Final = {

@@ -19,7 +19,7 @@ from langmeter.langchain.providers import Endpoint, endpoint_in, provider_name
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _MODEL_KEYS: Final = ("model", "model_name", "model_id", "deployment_name", "azure_deployment")
-_LONGEST_NAME: Final = 1_024
+_LONGEST_NAME: Final = 256
 
 
 def _number(value: Any) -> float | None:
@@ -186,7 +186,8 @@ def failure(error: BaseException, response: Any = None, *, with_message: bool = 
 def error_type(error: BaseException) -> str:
     """The fully qualified class name of an exception, builtins bare: the value of `error.type`."""
     cls = type(error)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return name[:_LONGEST_NAME]
 
 
 def _kind(error: BaseException) -> Any:

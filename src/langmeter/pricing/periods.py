@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo
+from typing import Any
 
 
-def period(model: ModelInfo, when: datetime) -> tuple[float, float]:
-    """From when until when (unix seconds) the prices of a model do not change."""
+def period(model: Any, when: datetime) -> tuple[float, float]:
+    """From when until when (unix seconds) the prices of a table's model do not change."""
     constraints = [entry.constraint for entry in model.prices] if isinstance(model.prices, list) else []
     constraints += [variant.constraint for variant in getattr(model, "price_variants", None) or ()]
     before, after = -math.inf, math.inf

@@ -92,9 +92,8 @@ def _without_prefix(details: Mapping[str, object], tier: str) -> dict[str, objec
     """
     plain: dict[str, object] = {}
     for key, value in details.items():
-        if key != tier:
-            name = str(key).removeprefix(tier + "_")
-            plain[name] = (count(value) or 0) + (count(plain[name]) or 0) if name in plain else value
+        name = str(key).removeprefix(tier + "_")
+        plain[name] = (count(value) or 0) + (count(plain[name]) or 0) if name in plain else value
     return plain
 
 

@@ -29,6 +29,7 @@ _STANDARD_TIERS = frozenset(
 _STANDARD = "standard"
 _SAYS_NOTHING = frozenset({"", "auto"})
 _TIER_SPELLINGS = {"on_demand_flex": "flex", "on_demand_priority": "priority"}  # Vertex AI's traffic types
+_NO_REGION = (None, "global", "not_available")
 _WORLDWIDE = frozenset({"", "global", "not_available"})
 
 
@@ -40,18 +41,24 @@ def billed_tier(
         answered = answer.get("service_tier")
         return prefix if answered == "default" else prefix or _first_said(answered, service_tier)
     billing = mapping(answer.get("usage"))  # langchain-anthropic keeps the provider's usage block here
+    if not (prefix or processing or speed or "service_tier" in answer) and _is_ordinary(billing):
+        return None
     converse = mapping(answer.get("serviceTier"))  # langchain-aws Converse
     tier = prefix or _first_said(
         answer.get("service_tier"), billing.get("service_tier"), converse.get("type"), service_tier
     )
     region = word(billing.get("inference_geo"))
-    facts = (
-        _first_said(processing),
-        tier,
-        _first_said(billing.get("speed"), speed),
-        None if region in _WORLDWIDE else f"geo-{region}",
-    )
+    fast = _first_said(billing.get("speed"), speed)
+    if processing is None and fast is None and region in _WORLDWIDE:
+        return tier
+    facts = (_first_said(processing), tier, fast, None if region in _WORLDWIDE else f"geo-{region}")
     return "+".join(dict.fromkeys(fact for fact in facts if fact)) or None
+
+
+def _is_ordinary(billing: Mapping[str, object]) -> bool:
+    """Whether Anthropic says what it says of nearly every answer: seen at once, because it is read for each of them."""
+    standard = billing.get("service_tier") == "standard" and "speed" not in billing
+    return standard and billing.get("inference_geo") in _NO_REGION
 
 
 def _first_said(*values: object) -> str | None:

@@ -50,8 +50,13 @@ def reported_usage(
         if tokens is None and usage:
             tokens, prefix = repaired(usage)
         tier, charge = prefix, None
-        if answer or service_tier or processing or speed:
+        # Most answers say nothing about tier and charge; a call each to find that out would cost a tenth of the whole.
+        said, billing = answer.get("service_tier"), answer.get("token_usage")
+        if (said is not None and said != "default") or service_tier or processing or speed or "usage" in answer:
             tier = billed_tier(prefix, answer, service_tier, processing, speed)
+        elif "serviceTier" in answer:
+            tier = billed_tier(prefix, answer, None, None, None)
+        if "cost" in answer or "response_cost" in answer or (type(billing) is dict and "cost" in billing):
             charge = gateway_charge(answer, tokens)
         replayed = "total_cost" in usage and _is_zero(usage["total_cost"])
         return _build(ReportedUsage, (tokens, tier, charge, replayed))
@@ -83,8 +88,9 @@ def _ordinary(usage: Mapping[str, object]) -> TokenUsage | None:  # noqa: C901, 
         if type(details) is not dict:
             return None
         five_minutes = None
-        for key, count in details.items():
-            if type(count) is not int or not 0 <= count <= billed:
+        for key in details:
+            count = details[key]
+            if type(count) is not int or count < 0:
                 return None
             if key == "cache_read":
                 read = count
@@ -100,13 +106,14 @@ def _ordinary(usage: Mapping[str, object]) -> TokenUsage | None:  # noqa: C901, 
                 return None
         if five_minutes is not None or hour is not None:
             write = (write or 0) + (five_minutes or 0) + (hour or 0)
-        if write and write + (read or 0) > billed:
+        if (read or 0) + (write or 0) > billed or (audio_in or 0) > billed:
             return None
     details = usage.get("output_token_details")
     if details:
         if type(details) is not dict:
             return None
-        for key, count in details.items():
+        for key in details:
+            count = details[key]
             if type(count) is not int or not 0 <= count <= output:
                 return None
             if key == "reasoning":

@@ -24,10 +24,12 @@ class Received:
     def __init__(self):
         self.spans, self.points, self.logs = [], [], []
         self.resources, self.headers, self.temporalities, self.buckets = [], [], {}, {}
+        self.connections = {}
+        """Instance ids by the port that the request came from."""
         self.requests = 0
         self.arrived = threading.Condition()
 
-    def add(self, request, headers=()):
+    def add(self, request, headers=(), port=None):
         with self.arrived:
             self.requests += 1
             self.headers.append({key.lower(): value for key, value in headers})
@@ -43,6 +45,7 @@ class Received:
                 instance = self._resource(part.resource)
                 for metric in [metric for scope in part.scope_metrics for metric in scope.metrics]:
                     self._metric(instance, metric)
+            self.connections.setdefault(port, set()).add(self.resources[-1].get("service.instance.id"))
             self.arrived.notify_all()
 
     def _resource(self, resource):
@@ -82,7 +85,7 @@ def http_collector(port=0, status=200):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            received.add(REQUESTS[self.path].FromString(body), self.headers.items())
+            received.add(REQUESTS[self.path].FromString(body), self.headers.items(), self.client_address[1])
             self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
