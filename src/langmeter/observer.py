@@ -79,11 +79,11 @@ class Observer:
         self._connect(call, parent_run_id)
         return call
 
-    def replay(self, request: ModelRequest, parent_run_id: UUID | None, age: float) -> OpenCall:
-        """Open a call that began `age` seconds ago and that LangChain gave no run: a text model's cache hit."""
+    def replay(self, request: ModelRequest, parent_run_id: UUID | None, started: float) -> OpenCall:
+        """Open a call that began at `started` of the performance counter and got no run: a text model's cache hit."""
         call = OpenCall(None, request, tracking.active())
-        call.start_time -= int(age * _NANOSECONDS)
-        call.started -= age
+        call.start_time -= int((call.started - started) * _NANOSECONDS)
+        call.started = started
         self._connect(call, parent_run_id)
         return call
 
@@ -95,6 +95,12 @@ class Observer:
         elif call.chunk_gaps is not None:
             call.chunk_gaps.append(now - call.last_chunk)
         call.last_chunk = now
+
+    def locate(self, call: OpenCall, address: str, port: int | None) -> None:
+        """Add where an open call goes, where that was not known at its start."""
+        call.request = call.request._replace(server_address=address, server_port=port)
+        if call.span is not None:
+            self._spans.locate(call.span, call.request)
 
     def end(self, run_id: UUID, outcome: ModelResponse | Failure) -> None:
         """Close a call with its outcome. Without effect if it is closed already."""

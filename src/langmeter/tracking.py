@@ -43,17 +43,14 @@ def release(run_id: UUID | None, trackers: tuple[Usage, ...]) -> None:
         _claimed.discard(run_id)
 
 
-def push(usage: Usage) -> contextvars.Token[tuple[Usage, ...]]:
+def push(usage: Usage) -> None:
     """Feed `usage` too from here on, in this context and in those copied from it."""
-    return _trackers.set((*_trackers.get(), usage))
+    _trackers.set((*_trackers.get(), usage))
 
 
-def pop(token: contextvars.Token[tuple[Usage, ...]], usage: Usage) -> None:
-    """Undo `push`, also from another context than the one that pushed (a generator closed elsewhere)."""
-    try:
-        _trackers.reset(token)
-    except ValueError:
-        _trackers.set(tuple(tracker for tracker in _trackers.get() if tracker is not usage))
+def pop(usage: Usage) -> None:
+    """Stop feeding `usage` in this context. Not by a token: blocks may be left in another order, or another context."""
+    _trackers.set(tuple(tracker for tracker in _trackers.get() if tracker is not usage))
 
 
 class _Percentiles:

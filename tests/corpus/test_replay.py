@@ -105,5 +105,5 @@ def test_a_bad_line_is_named(tmp_path, bad, said):
 
 
 def test_an_empty_directory_is_named(tmp_path):
-    with pytest.raises(RecordingError, match="no \\*.jsonl files in "):
+    with pytest.raises(RecordingError, match=r"no \*\.jsonl files in "):
         load(tmp_path)

@@ -176,6 +176,21 @@ class SyncOnly(BaseCache):
         self.entries.clear()
 
 
+class SlowCache(SyncOnly):
+    """Takes its time, as a cache behind a network does: calls overlap inside their look-ups."""
+
+    def lookup(self, prompt, llm_string):
+        time.sleep(0.0005)
+        return super().lookup(prompt, llm_string)
+
+    async def alookup(self, prompt, llm_string):
+        await asyncio.sleep(0.0005)
+        return super().lookup(prompt, llm_string)
+
+    async def aupdate(self, prompt, llm_string, return_val):
+        self.update(prompt, llm_string, return_val)
+
+
 class Duck:
     """No `BaseCache` at all: LangChain takes anything as the global cache."""
 

@@ -543,7 +543,10 @@ def test_ruling_3_a_forked_child_is_an_instance_of_its_own(protocol, exported_be
     if {exported_before}:
         record("parent")
         assert bootstrap.flush()
-    fork(lambda: record("child"))
+    def child():
+        record("child")
+        assert bootstrap.flush(30)
+    fork(child)
     record("parent again")
     """
     receiver = otlp_receiver.grpc_collector if protocol == "grpc" else otlp_receiver.http_collector

@@ -17,6 +17,7 @@ from cache_models import (
     AsyncText,
     Chat,
     ProviderError,
+    SlowCache,
     StreamingChat,
     SyncOnly,
     Text,
@@ -82,7 +83,7 @@ class Models:
     """The models of one run, their caches warmed with the prompts that are to be hits."""
 
     def __init__(self, plan: list[Job]) -> None:
-        chats, texts = InMemoryCache(maxsize=None), SyncOnly()
+        chats, texts = SlowCache(), SlowCache()
         self.plain = {"chat": AsyncChat(delay=0.002), "text": AsyncText(delay=0.002)}
         self.cached = {"chat": AsyncChat(delay=0.002, cache=chats), "text": AsyncText(delay=0.002, cache=texts)}
         self.streaming = StreamingChat(delay=0.001, cache=chats)
@@ -258,11 +259,11 @@ def _run(model: AsyncChat, way: str) -> None:
         asyncio.run(model.agenerate(messages))
 
 
-@pytest.mark.parametrize("own_alookup", [True, False], ids=["alookup", "default alookup"])
+@pytest.mark.parametrize("cache_class", [InMemoryCache, SyncOnly, SlowCache])
 @pytest.mark.parametrize("way", WAYS)
-def test_two_hundred_prompts_half_of_them_warm(telemetry, instrument, way, own_alookup):
+def test_two_hundred_prompts_half_of_them_warm(telemetry, instrument, way, cache_class):
     """The answer's id names its prompt, on hits and misses alike; the status must be that prompt's."""
-    cache = InMemoryCache() if own_alookup else SyncOnly()
+    cache = cache_class()
     warm = set(random.Random(WAYS.index(way)).sample(PROMPTS, len(PROMPTS) // 2))
     Chat(cache=cache).batch(sorted(warm))
     instrument(telemetry)
@@ -281,7 +282,7 @@ def test_two_hundred_prompts_half_of_them_warm(telemetry, instrument, way, own_a
 
 @pytest.mark.parametrize("way", ["generate", "agenerate", "batch", "abatch"])
 def test_two_hundred_prompts_of_a_text_model_half_of_them_warm(telemetry, instrument, way):
-    model = AsyncText(cache=SyncOnly())
+    model = AsyncText(cache=SlowCache())
     warm = set(random.Random(9).sample(PROMPTS, len(PROMPTS) // 2))
     model.batch(sorted(warm))
     instrument(telemetry)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import _logs, metrics, trace
 
 from langmeter.bootstrap import parked
-from langmeter.bootstrap.checks import Present, check_totals, nothing_to_set_up
+from langmeter.bootstrap.checks import Present, check_totals, nothing_to_set_up, present
 from langmeter.bootstrap.notices import UNDELIVERED, say_once
 from langmeter.boundary import shield
 from langmeter.settings import Settings, standard_flag
@@ -41,13 +41,14 @@ class _Lifecycle:
         self.settled = False
         self.pipelines: list[Pipeline] = []
         self._hooked = False
+        self._prefetched = False
         self._exit_timeout = 2.0
         self._exit_spent = 0.0
         self._closed = False
         self._renew()
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a log handler may call a model, and so come back here
         self._idle = threading.Event()  # set while no set-up is under way
         self._idle.set()
         self._imported = threading.Event()  # set while no import of ours is under way
@@ -140,8 +141,13 @@ class _Lifecycle:
         callback()
 
     def prefetch(self) -> None:
-        if self.settled or self.pending or standard_flag("OTEL_SDK_DISABLED"):
+        found = present()
+        if self.settled or self.pending or found.tracer or found.meter or standard_flag("OTEL_SDK_DISABLED"):
             return
+        with self._lock:
+            if self._prefetched:
+                return
+            self._prefetched = True
         self.register_hooks()
         self._imported.clear()
         threading.Thread(target=self._import, args=(self._imported,), name="langmeter-prefetch", daemon=True).start()
@@ -264,14 +270,14 @@ class _Lifecycle:
             self._park()
 
 
-def _missing(present: Present) -> Present:
-    return Present(*(not there for there in present))
+def _missing(found: Present) -> Present:
+    return Present(*(not there for there in found))
 
 
-def _missing_if_untouched(present: Present) -> Present:
-    if present.tracer or present.meter:
+def _missing_if_untouched(found: Present) -> Present:
+    if found.tracer or found.meter:
         return Present(tracer=False, meter=False, logger=False)
-    return _missing(present)
+    return _missing(found)
 
 
 def _job(function: Callable[[Any], object], timeout: Any) -> parked.Job:

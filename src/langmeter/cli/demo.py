@@ -60,7 +60,7 @@ class Export(NamedTuple):
         """One line for people."""
         if self.live:
             return f"OTLP goes to {self.url}, service {standard_variable('OTEL_SERVICE_NAME')}"
-        return f"No Collector at {self.url}: nothing is sent (how to start one: at the end)"
+        return f"No Collector at {self.url}: nothing is sent (the end says more)"
 
 
 class _Notes(logging.Handler):

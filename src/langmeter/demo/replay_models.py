@@ -148,6 +148,11 @@ def _openai_chat(model_class: Any, recorded: Recorded) -> Replay:
         built["stream_usage"] = include_usage
     model = _openai_model(model_class, recorded, built)
     known = _known_to("openai.resources.chat.completions:Completions", options)
+    if "response_format" in known and any(
+        not tool.get("function", {}).get("strict") for tool in known.get("tools", ())
+    ):
+        # As an argument it would make the client parse the answer, which it refuses to do with tools that are not strict.
+        known["extra_body"] = {**known.get("extra_body", {}), "response_format": known.pop("response_format")}
     return Replay(model, replay_messages.chat_messages(recorded.request), known, recorded.streaming)
 
 

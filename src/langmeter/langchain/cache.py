@@ -24,7 +24,6 @@ from langmeter.events import CacheLookup, Failure, ModelResponse
 from langmeter.langchain import answers, extract
 from langmeter.langchain.state import Frame, Lookup, current_frame
 
-_METHODS: Final = {"lookup": False, "alookup": True}
 _TYPES: Final = {
     "InMemoryCache": "in_memory",
     "SQLiteCache": "sqlite",
@@ -86,10 +85,9 @@ class CacheWatch:
 
     def _patch(self, cls: type) -> dict[str, Any]:
         originals: dict[str, Any] = {}
-        for name, is_async in _METHODS.items():
+        for name, call in _WATCHES.items():
             if not any(name in vars(base) for base in cls.__mro__):
                 continue
-            call = _watch_async if is_async else _watch
             original = vars(cls).get(name)
             with shield("cache patch"):
                 try:
@@ -168,6 +166,42 @@ async def _watch_async(
         return found
     finally:
         frame.busy = False
+
+
+def _watch_update(_: Callable[[Any], str], original: Callable[..., Any], cache: Any, *args: Any, **kwargs: Any) -> Any:
+    frame = _frame_of(cache)
+    if frame is None:
+        return original(cache, *args, **kwargs)
+    frame.answer, frame.busy = _stored(args, kwargs), True
+    try:
+        return original(cache, *args, **kwargs)
+    finally:
+        frame.busy = False
+
+
+async def _watch_update_async(
+    _: Callable[[Any], str], original: Callable[..., Any], cache: Any, *args: Any, **kwargs: Any
+) -> Any:
+    frame = _frame_of(cache)
+    if frame is None:
+        return await original(cache, *args, **kwargs)
+    frame.answer, frame.busy = _stored(args, kwargs), True
+    try:
+        return await original(cache, *args, **kwargs)
+    finally:
+        frame.busy = False
+
+
+_WATCHES: Final = {
+    "lookup": _watch,
+    "alookup": _watch_async,
+    "update": _watch_update,
+    "aupdate": _watch_update_async,
+}
+
+
+def _stored(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return args[2] if len(args) > 2 else kwargs.get("return_val")  # noqa: PLR2004  (prompt, llm_string, return_val)
 
 
 def _note(

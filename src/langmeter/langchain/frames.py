@@ -15,14 +15,16 @@ import functools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry import context as otel_context
 
 from langmeter.boundary import shield
-from langmeter.events import Failure
+from langmeter.events import CacheLookup, Failure
 from langmeter.langchain import extract, state
 from langmeter.langchain.cache import CacheWatch, resolve
+from langmeter.langchain.handler import close_failed
 from langmeter.langchain.providers import Directory
 from langmeter.langchain.state import Frame, Model
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from langmeter.observer import Observer
+    from langmeter.runs import OpenCall
 
 Wrapper: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 _END: Final = object()
@@ -94,14 +97,14 @@ class ModelFrames:
         """`astream` of chat and text models."""
         return _asteps(wrapped(*args, **kwargs), self._stream_frame(instance))
 
-    def events(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Generator[Any, None, None]:
+    def events(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Generator[Any, None, None]:
         """`BaseChatModel._iter_v2_events`: the run is open before it; a dropped stream gets no callback at all."""
-        frame, dropped = self._events_frame(kwargs)
+        frame, dropped = self._events_frame(instance, kwargs)
         return _steps(wrapped(*args, **kwargs), frame, dropped)
 
-    def aevents(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> AsyncGenerator[Any, None]:
+    def aevents(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> AsyncGenerator[Any, None]:
         """`BaseChatModel._aiter_v2_events`."""
-        frame, dropped = self._events_frame(kwargs)
+        frame, dropped = self._events_frame(instance, kwargs)
         return _asteps(wrapped(*args, **kwargs), frame, dropped)
 
     # -- bodies of chains ---------------------------------------------------------------------------------------------
@@ -147,12 +150,26 @@ class ModelFrames:
             frame.bypasses = None if cache is None else self._watch.type_of(cache)
         return frame
 
-    def _events_frame(self, kwargs: dict[str, Any]) -> tuple[Frame, Callable[[BaseException], None]]:
+    def _events_frame(self, instance: Any, kwargs: dict[str, Any]) -> tuple[Frame, Callable[[BaseException], None]]:
         frame = Frame()
         run_id = getattr(kwargs.get("run_manager"), "run_id", None)
         call = self._observer.runs.get(run_id)
-        frame.context = call.context if call is not None else None
+        if call is not None:
+            frame.context = call.context
+            around = state.current_frame()
+            if around is None or run_id not in around.opened:
+                self._tell(call, instance)
         return frame, functools.partial(self._close_run, run_id)
+
+    def _tell(self, call: OpenCall, instance: Any) -> None:
+        """Tell a version 3 stream, whose start callback has no frame, what the wrappers know of its model."""
+        with shield("events"):
+            endpoint = self._directory.endpoint(instance)
+            if call.request.server_address is None and endpoint.address is not None:
+                self._observer.locate(call, endpoint.address, endpoint.port)
+            cache = resolve(instance)
+            if cache is not None:
+                call.cache = CacheLookup("bypass", self._watch.type_of(cache))
 
     @contextmanager
     def _prompt(self, instance: Any, run_manager: Any) -> Iterator[Frame]:
@@ -168,6 +185,11 @@ class ModelFrames:
         token = state.enter(frame)
         try:
             yield frame
+        except BaseException:
+            if call is not None and frame.answer is not None:
+                # The model answered and was paid; then the cache failed to store it.
+                call.answer = SimpleNamespace(generations=[frame.answer], llm_output=None)
+            raise
         finally:
             state.leave(token)
             if attached is not None:
@@ -203,10 +225,8 @@ class ModelFrames:
             self._close_run(run_id, error)
 
     def _close_run(self, run_id: UUID | None, error: BaseException) -> None:
-        if run_id is not None and run_id in self._observer.runs:
-            with shield("close"):
-                with_message = self._observer.settings.exception_messages
-                self._observer.end(run_id, extract.failure(error, with_message=with_message))
+        with shield("close"):
+            close_failed(self._observer, run_id, error)
 
 
 def _steps(
@@ -219,7 +239,7 @@ def _steps(
             try:
                 item = next(inner, _END)
             finally:
-                _step_out(token, attached)
+                _step_out(frame, token, attached)
             if item is _END:
                 return
             yield item
@@ -234,7 +254,7 @@ def _steps(
             try:
                 close()
             finally:
-                _step_out(token, attached)
+                _step_out(frame, token, attached)
 
 
 async def _asteps(
@@ -247,7 +267,7 @@ async def _asteps(
             try:
                 item = await anext(inner, _END)
             finally:
-                _step_out(token, attached)
+                _step_out(frame, token, attached)
             if item is _END:
                 return
             yield item
@@ -262,7 +282,7 @@ async def _asteps(
             try:
                 await close()
             finally:
-                _step_out(token, attached)
+                _step_out(frame, token, attached)
 
 
 def _step_in(frame: Frame) -> tuple[Any, Any]:
@@ -271,6 +291,8 @@ def _step_in(frame: Frame) -> tuple[Any, Any]:
     return state.enter(frame), attached
 
 
-def _step_out(token: Any, attached: Any) -> None:
+def _step_out(frame: Frame, token: Any, attached: Any) -> None:
+    # A span that the model itself keeps open over several chunks stays current in it.
+    frame.context = otel_context.get_current()
     state.leave(token)
     otel_context.detach(attached)

@@ -8,10 +8,11 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 from opentelemetry import context as otel_context
 
+from langmeter import semconv
 from langmeter.boundary import guarded
-from langmeter.events import CacheLookup
+from langmeter.events import CacheLookup, Failure, ModelResponse
 from langmeter.langchain import extract
-from langmeter.langchain.state import Frame, current_frame
+from langmeter.langchain.state import Frame, Model, current_frame
 from langmeter.observer import Observer, Providers, observer_for
 from langmeter.settings import Settings
 
@@ -105,14 +106,14 @@ class CallbackHandler(BaseCallbackHandler):
             call.cache = frame.missed(prompts[0])
 
     @guarded("on_llm_new_token")
-    def on_llm_new_token(self, token: Any = None, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002
+    def on_llm_new_token(self, token: Any = None, *, run_id: UUID, **_: Any) -> None:
         """Note a chunk. LangChain passes `token` by position or by name, as text or as a list; its content is not read."""
         call = self.observer.runs.get(run_id)
         if call is not None:
             self.observer.chunk(call)
 
     @guarded("on_stream_event")
-    def on_stream_event(self, event: Any = None, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002
+    def on_stream_event(self, event: Any = None, *, run_id: UUID, **_: Any) -> None:
         """Note an event of a version 3 stream."""
         call = self.observer.runs.get(run_id)
         if call is not None and call.first_chunk is None:
@@ -123,12 +124,16 @@ class CallbackHandler(BaseCallbackHandler):
         """Close a call with its answer."""
         call = self.observer.runs.take(run_id)
         if call is not None:
-            self.observer.finish(call, extract.model_response(response))
+            outcome = ModelResponse()
+            try:
+                outcome = extract.model_response(response)
+            finally:
+                self.observer.finish(call, outcome)
 
     @guarded("on_llm_error")
     def on_llm_error(self, error: BaseException, *, run_id: UUID, response: Any = None, **_: Any) -> None:
         """Close a call with its failure."""
-        self._fail(run_id, error, response)
+        close_failed(self.observer, run_id, error, response)
 
     # -- decision models: model calls that LangChain reports as chains -----------------------------------------------
 
@@ -148,7 +153,11 @@ class CallbackHandler(BaseCallbackHandler):
 
     @guarded("on_chain_end")
     def _end_decision(self, outputs: Any, run_id: UUID) -> None:
-        self.observer.end(run_id, extract.decision_response(outputs))
+        outcome = ModelResponse()
+        try:
+            outcome = extract.decision_response(outputs)
+        finally:
+            self.observer.end(run_id, outcome)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """Close the failed call of a decision model."""
@@ -166,7 +175,7 @@ class CallbackHandler(BaseCallbackHandler):
         request = extract.model_request(
             operation,
             serialized=serialized,
-            metadata=kwargs.get("metadata"),
+            metadata=_metadata(kwargs.get("metadata"), model),
             invocation_params=kwargs.get("invocation_params"),
             options=kwargs.get("options"),
             endpoint=model.endpoint if model is not None else None,
@@ -177,11 +186,26 @@ class CallbackHandler(BaseCallbackHandler):
             _enter(frame, call, run_id)
         return call
 
-    def _fail(self, run_id: UUID, error: BaseException, response: Any = None) -> None:
-        call = self.observer.runs.take(run_id)
-        if call is not None:
-            with_message = self.observer.settings.exception_messages
-            self.observer.finish(call, extract.failure(error, response, with_message=with_message))
+
+def close_failed(observer: Observer, run_id: UUID | None, error: BaseException, response: Any = None) -> None:
+    """Close the call of a run with its failure, if it is open; what the model had answered before is kept."""
+    call = observer.runs.take(run_id) if run_id is not None else None
+    if call is None:
+        return
+    outcome = Failure("error", semconv.ERROR_OTHER)
+    try:
+        outcome = extract.failure(error, response, with_message=observer.settings.exception_messages)
+        if call.answer is not None:
+            outcome = outcome._replace(partial=extract.model_response(call.answer))
+    finally:
+        observer.finish(call, outcome)
+
+
+def _metadata(metadata: Any, model: Model | None) -> Any:
+    """The run's metadata; LangChain leaves out what it knows of a text model whose `generate` is called directly."""
+    if model is None or not model.facts:
+        return metadata
+    return {**(metadata if isinstance(metadata, dict) else {}), **model.facts}
 
 
 def _enter(frame: Frame, call: OpenCall, run_id: UUID) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from langmeter import bootstrap, tracking
+from langmeter.boundary import shield
 from langmeter.errors import SettingsError
 from langmeter.langchain.cache import CacheWatch
 from langmeter.langchain.handler import CallbackHandler, installed, register_hook
@@ -49,6 +51,9 @@ class _Installation:
         self._watch.restore()
 
 
+_NOWHERE: Final = Providers(NoOpTracerProvider(), NoOpMeterProvider(), NoOpLoggerProvider())
+
+
 class _Switch:
     """What is installed in this process: at most one thing at a time, under one lock."""
 
@@ -66,9 +71,14 @@ class _Switch:
         if new is not None:
             new.install()
 
+    def count(self) -> None:
+        """Install a handler for `track()` alone, unless something is installed."""
+        if self.installation is None and self.counting is None:
+            self.counting = _Installation(Settings(bootstrap="never"), _NOWHERE, steps_back=True)
+            self.counting.install()
+
 
 _switch: Final = _Switch()
-_NOWHERE: Final = Providers(NoOpTracerProvider(), NoOpMeterProvider(), NoOpLoggerProvider())
 
 
 def instrument(
@@ -117,13 +127,43 @@ def instrument(
 
 def uninstrument() -> None:
     """Switch langmeter off and restore everything that was patched. Totals keep their values. Safe from any thread."""
+    instrumentor = LangChainInstrumentor()
+    if instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.uninstrument()  # or it would take the next `instrument()` for the second one
+    else:
+        _switch_off()
+
+
+def _switch_off() -> None:
     with _switch.lock:
         _switch.replace(None)
+        if _switch.counters:
+            _switch.count()  # blocks of `track()` go on
 
 
 def flush(timeout: float = 5.0) -> bool:
-    """Send what is recorded so far; True if all of it went out within `timeout` seconds. Never raises."""
-    return bootstrap.flush(timeout)
+    """Send what is recorded so far, through the global providers and those given to `instrument()`.
+
+    True if all of it went out within `timeout` seconds. Never raises. Safe from any thread; waits for the exporters.
+    """
+    with _switch.lock:
+        current = _switch.installation
+    given = current.providers if current is not None else ()
+    deadline = time.monotonic() + timeout
+    complete = bootstrap.flush(timeout)
+    for provider in given:
+        if provider is not None:
+            complete = _flush(provider, deadline) and complete
+    return complete
+
+
+def _flush(provider: object, deadline: float) -> bool:
+    force_flush = getattr(provider, "force_flush", None)
+    if force_flush is None:
+        return True
+    with shield("flush"):
+        return bool(force_flush(max(1, int((deadline - time.monotonic()) * 1000))))
+    return False
 
 
 @contextlib.contextmanager
@@ -136,11 +176,11 @@ def track() -> Iterator[tracking.Usage]:
     """
     usage = tracking.Usage()
     _start_counting()
-    token = tracking.push(usage)
+    tracking.push(usage)
     try:
         yield usage
     finally:
-        tracking.pop(token, usage)
+        tracking.pop(usage)
         _stop_counting()
 
 
@@ -159,9 +199,7 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
 def _start_counting() -> None:
     with _switch.lock:
         _switch.counters += 1
-        if _switch.installation is None and _switch.counting is None:
-            _switch.counting = _Installation(Settings(bootstrap="never"), _NOWHERE, steps_back=True)
-            _switch.counting.install()
+        _switch.count()
 
 
 def _stop_counting() -> None:
@@ -184,4 +222,4 @@ class LangChainInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         instrument(**{name: value for name, value in kwargs.items() if name in known})
 
     def _uninstrument(self, **_: Any) -> None:
-        uninstrument()
+        _switch_off()

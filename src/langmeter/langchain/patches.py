@@ -55,9 +55,13 @@ class Patches:
                         patch.loses,
                     )
                 continue
-            wrapper = wrapt.FunctionWrapper(original, patch.wrapper)
+            # Switched off with us even where another library has wrapped our wrapper and it cannot be taken out.
+            wrapper = wrapt.FunctionWrapper(original, patch.wrapper, enabled=self._in_force)
             wrapt.apply_patch(owner, name, wrapper)
             self._applied.append((owner, name, original, wrapper))
+
+    def _in_force(self) -> bool:
+        return bool(self._applied)
 
     def remove(self) -> None:
         """Put back what was there before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ class Model(NamedTuple):
 
     class_name: str
     endpoint: Endpoint
+    facts: Mapping[str, Any] = {}
+    """LangChain's own metadata of the model, where the call does not carry it."""
 
 
 class Lookup(NamedTuple):
@@ -39,6 +42,7 @@ class Frame:
     """
 
     __slots__ = (
+        "answer",
         "armed",
         "busy",
         "bypasses",
@@ -68,6 +72,8 @@ class Frame:
         """The cache object whose look-ups belong to this frame."""
         self.busy = False
         """True during a look-up: what the cache calls in turn is not another one."""
+        self.answer: Any = None
+        """What the model answered, once it is on its way into the cache: storing it may fail."""
         self.keeps_answers = False
         """True where a hit has no callback, so that its call must be made up from the look-up."""
         self.lookups: list[Lookup] = []

@@ -7,7 +7,6 @@ and the call of a hit is made up from the look-up. Private names relied on, each
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +71,11 @@ class TextFrames:
 
     def _frame(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Frame:
         prompts = args[0] if args else kwargs.get("prompts")
-        frame = Frame(self._models.model(instance), starts=len(prompts) if isinstance(prompts, list) else 1)
+        model = self._models.model(instance)
+        if model is not None and kwargs.get("metadata") is None:
+            with shield("text model"):
+                model = model._replace(facts=instance._get_ls_params())
+        frame = Frame(model, starts=len(prompts) if isinstance(prompts, list) else 1)
         frame.cache = self._models.cache(instance)
         frame.keeps_answers = True
         return frame
@@ -102,7 +105,7 @@ class TextFrames:
             endpoint=frame.model.endpoint if frame.model is not None else None,
             class_name=type(instance).__name__,
         )
-        call = self._observer.replay(request, _parent_run_id(args, kwargs), time.perf_counter() - lookup.started)
+        call = self._observer.replay(request, _parent_run_id(args, kwargs), lookup.started)
         call.stopped = lookup.started + (lookup.event.duration or 0.0)
         call.cache = lookup.event
         self._observer.finish(call, lookup.outcome or ModelResponse())

@@ -72,11 +72,12 @@ class Spans:
         if request.model is not None:
             attributes[semconv.REQUEST_MODEL] = request.model
             name = f"{name} {request.model}"
-        if request.server_address is not None:
-            attributes[semconv.SERVER_ADDRESS] = request.server_address
-            if request.server_port is not None:
-                attributes[semconv.SERVER_PORT] = request.server_port
+        attributes.update(_server(request))
         return self._tracer.start_span(name, parent, SpanKind.CLIENT, attributes, start_time=start_time)
+
+    def locate(self, span: Span, request: ModelRequest) -> None:
+        """Put the server on a span that was started without."""
+        span.set_attributes(_server(request))
 
     def describe(self, span: Span, priced: PricedCall, context: Context) -> None:
         """Put everything known about the finished call on its span, and its exception into the log; does not end it."""
@@ -106,6 +107,14 @@ class Spans:
             event_name=semconv.EXCEPTION_EVENT,
             attributes=attributes,
         )
+
+
+def _server(request: ModelRequest) -> dict[str, AttributeValue]:
+    if request.server_address is None:
+        return {}
+    if request.server_port is None:
+        return {semconv.SERVER_ADDRESS: request.server_address}
+    return {semconv.SERVER_ADDRESS: request.server_address, semconv.SERVER_PORT: request.server_port}
 
 
 def _attributes(priced: PricedCall) -> dict[str, AttributeValue]:
