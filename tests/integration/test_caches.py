@@ -31,15 +31,17 @@ from cache_models import (
     total,
     usage_of,
 )
-from langchain_community.cache import SQLiteCache
 from langchain_core.caches import BaseCache, InMemoryCache
 from langchain_core.globals import set_llm_cache
 from langchain_core.messages import HumanMessage
 from langchain_core.outputs import Generation
 from langchain_core.runnables import RunnableLambda, RunnableParallel
+from langchain_core.version import VERSION
 
 import langmeter
 from langmeter.events import usd
+
+CORE = tuple(int(part) for part in VERSION.split(".")[:3])
 
 # -- the whole output ---------------------------------------------------------------------------------------------------
 
@@ -214,7 +216,8 @@ def make_cache(tmp_path):
 
     def make(name):
         if name == "sqlite":
-            opened.append(SQLiteCache(str(tmp_path / "cache.db")))
+            community = pytest.importorskip("langchain_community.cache", reason="langchain-community is not installed")
+            opened.append(community.SQLiteCache(str(tmp_path / "cache.db")))
             return opened[-1]
         return {"in_memory": InMemoryCache, "sync_only": SyncOnly, "duck": Duck}[name]()
 
@@ -337,7 +340,11 @@ class _Slotted(BaseCache):
         pytest.param(lambda: _Delegating(_Delegating(SyncOnly())), id="wraps a wrapper"),
         pytest.param(lambda: _Delegating(_SuperCalling()), id="wraps a subclass"),
         pytest.param(_OwnThreads, id="works in its own threads"),
-        pytest.param(_Falsy, id="is falsy"),
+        pytest.param(
+            _Falsy,
+            id="is falsy",
+            marks=pytest.mark.skipif(CORE < (1, 5, 6), reason="this langchain-core overlooks a cache that is falsy"),
+        ),
         pytest.param(_Slotted, id="has slots"),
     ],
 )

@@ -8,10 +8,10 @@ from typing import Any, Final
 from langmeter import semconv
 from langmeter.boundary import shield
 from langmeter.events import ModelResponse, ReportedUsage, ToolCall
+from langmeter.langchain.names import LONGEST, clean, name_in
 from langmeter.pricing.usage import reported_usage
 
 _EMPTY: Final[Mapping[str, Any]] = {}
-_LONGEST_NAME: Final = 256
 
 # Provider value -> the conventions' finish reason; anything else passes through in lower case.
 _FINISH_REASONS: Final = {
@@ -91,8 +91,8 @@ def read_decision(output: Any) -> ModelResponse:
     counts = {key: value for key, value in counts.items() if value is not None}
     return ModelResponse(
         reported_usage(counts or None),
-        _name(_field(output, "model")),
-        _name(_field(output, "id")) or _name(_field(output, "request_id")),
+        name_in(_field(output, "model")),
+        name_in(_field(output, "id")) or name_in(_field(output, "request_id")),
     )
 
 
@@ -124,10 +124,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else _EMPTY
 
 
-def _name(value: Any) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
-
-
 def _choices(result: Any) -> list[Any]:
     generations = getattr(result, "generations", None)
     if not isinstance(generations, list) or not generations:
@@ -148,7 +144,7 @@ def _metadata(choices: list[Any]) -> list[Mapping[str, Any]]:
 def _first_text(sources: tuple[Mapping[str, Any], ...], keys: tuple[str, ...]) -> str | None:
     for source in sources:
         for key in keys:
-            text = _name(source.get(key))
+            text = name_in(source.get(key))
             if text is not None:
                 return text
     return None
@@ -162,7 +158,7 @@ def _usage(choices: list[Any], output: Mapping[str, Any], metadata: list[Mapping
         if isinstance(raw, Mapping) and raw:
             return reported_usage(raw, own)
     for source in (output, facts):
-        for key in ("token_usage", "usage", "usage_metadata"):
+        for key in ("token_usage", "usage", "usage_metadata", "token_count"):
             counts = _provider_counts(_mapping(source.get(key)))
             if counts is not None:
                 return reported_usage(counts, facts)
@@ -173,9 +169,9 @@ def _provider_counts(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """A provider's own counts, by whatever names, as LangChain's usage mapping; None if there are none."""
     counts: dict[str, Any] = {}
     for name, keys in (("input_tokens", _INPUT_KEYS), ("output_tokens", _OUTPUT_KEYS)):
-        value = next((raw[key] for key in keys if isinstance(raw.get(key), int)), None)
+        value = next((raw[key] for key in keys if isinstance(raw.get(key), int | float)), None)
         if value is not None:
-            counts[name] = value
+            counts[name] = int(value) if value == value // 1 else value  # Cohere counts in floats
     if not counts:
         return None
     cached = _mapping(raw.get("prompt_tokens_details")).get("cached_tokens")
@@ -196,7 +192,7 @@ def _counted_elsewhere(choices: list[Any], output: Mapping[str, Any], usage: Rep
 def _response_id(choices: list[Any], output: Mapping[str, Any], metadata: list[Mapping[str, Any]]) -> str | None:
     found = _first_text((*metadata, output), ("id", "request_id"))
     if found is None and choices:
-        found = _name(getattr(getattr(choices[0], "message", None), "id", None))
+        found = name_in(getattr(getattr(choices[0], "message", None), "id", None))
     # LangChain puts its own run id in place of a missing one.
     return None if found is None or found.startswith(("lc_run-", "run-")) else found
 
@@ -211,9 +207,9 @@ def _finish_reason(choice: Any, facts: Mapping[str, Any]) -> str | None:
     if raw is None and facts.get("object") == "response":
         return _responses_api_reason(choice, facts)
     raw = getattr(raw, "value", raw)
-    if not isinstance(raw, str) or not raw or len(raw) > _LONGEST_NAME:
+    if not isinstance(raw, str) or not raw or len(raw) > LONGEST:
         return None
-    lower = raw.lower().rpartition(".")[2]
+    lower = clean(raw).lower().rpartition(".")[2]
     return _FINISH_REASONS.get(lower, lower)
 
 
@@ -233,9 +229,9 @@ def _tool_calls(choices: list[Any]) -> tuple[ToolCall, ...]:
     for choice in choices:
         raw = getattr(getattr(choice, "message", None), "tool_calls", None)
         for call in raw if isinstance(raw, list) else ():
-            name = _name(_field(call, "name"))
+            name = name_in(_field(call, "name"))
             if name is not None:
-                calls.append(ToolCall(name, _name(_field(call, "id"))))
+                calls.append(ToolCall(name, name_in(_field(call, "id"))))
     return tuple(calls)
 
 

@@ -15,11 +15,11 @@ from langmeter import semconv
 from langmeter.boundary import shield
 from langmeter.events import Failure, ModelRequest, ModelResponse, Operation, ParameterValue
 from langmeter.langchain import answers
+from langmeter.langchain.names import LONGEST, clean, name_in
 from langmeter.langchain.providers import Endpoint, endpoint_in, provider_name
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _MODEL_KEYS: Final = ("model", "model_name", "model_id", "deployment_name", "azure_deployment")
-_LONGEST_NAME: Final = 256
 
 
 def _number(value: Any) -> float | None:
@@ -30,14 +30,10 @@ def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
-
-
 def _texts(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, str):
-        return (value,) if value else None
-    texts = tuple(text for text in value if isinstance(text, str)) if isinstance(value, list | tuple) else ()
+        return (clean(value),) if value else None
+    texts = tuple(clean(text) for text in value if isinstance(text, str)) if isinstance(value, list | tuple) else ()
     return texts or None
 
 
@@ -47,7 +43,7 @@ def _choices(value: Any) -> int | None:
 
 
 def _effort(value: Any) -> str | None:
-    return _text(value.get("effort")) if isinstance(value, Mapping) else None
+    return name_in(value.get("effort")) if isinstance(value, Mapping) else None
 
 
 def _output_type(value: Any) -> str | None:
@@ -58,7 +54,7 @@ def _output_type(value: Any) -> str | None:
 
 
 def _service_tier(value: Any) -> str | None:
-    return None if value == "auto" else _text(value)
+    return None if value == "auto" else name_in(value)
 
 
 # (invocation parameter, attribute, reader); the first that yields a value wins.
@@ -78,10 +74,10 @@ _PARAMETERS: Final[dict[str, tuple[str, Callable[[Any], ParameterValue | None]]]
     "random_seed": (semconv.REQUEST_SEED, _integer),
     "n": (semconv.REQUEST_CHOICE_COUNT, _choices),
     "candidate_count": (semconv.REQUEST_CHOICE_COUNT, _choices),
-    "reasoning_effort": (semconv.REQUEST_REASONING_LEVEL, _text),
+    "reasoning_effort": (semconv.REQUEST_REASONING_LEVEL, name_in),
     "reasoning": (semconv.REQUEST_REASONING_LEVEL, _effort),
     "output_config": (semconv.REQUEST_REASONING_LEVEL, _effort),
-    "previous_response_id": (semconv.REQUEST_PREVIOUS_RESPONSE_ID, _text),
+    "previous_response_id": (semconv.REQUEST_PREVIOUS_RESPONSE_ID, name_in),
     "response_format": (semconv.OUTPUT_TYPE, _output_type),
     "ls_structured_output_format": (semconv.OUTPUT_TYPE, lambda value: "json" if value else None),
     "service_tier": (semconv.OPENAI_REQUEST_SERVICE_TIER, _service_tier),
@@ -120,14 +116,14 @@ def _class_name(serialized: Any) -> str | None:
 
 
 def _request_model(metadata: Mapping[str, Any], params: Mapping[str, Any], serialized: Any) -> str | None:
-    found = _text(metadata.get("ls_model_name"))
+    found = name_in(metadata.get("ls_model_name"))
     if found is not None:
         return found
     arguments = serialized.get("kwargs") if isinstance(serialized, dict) else None
     for source in (params, arguments):
         if isinstance(source, Mapping):
             for key in _MODEL_KEYS:
-                found = _text(source.get(key))
+                found = name_in(source.get(key))
                 if found is not None:
                     return found
     return None
@@ -145,9 +141,10 @@ def _parameters(
                 if value is not None:
                     found[row[0]] = value
         for key in _CONVERSATION_KEYS:
-            conversation = metadata.get(key)
-            if isinstance(conversation, str | int) and str(conversation):
-                found[semconv.CONVERSATION_ID] = str(conversation)
+            raw = metadata.get(key)
+            conversation = name_in(str(raw) if isinstance(raw, int) else raw)
+            if conversation is not None:
+                found[semconv.CONVERSATION_ID] = conversation
                 break
     if provider != "openai":
         found.pop(semconv.OPENAI_REQUEST_SERVICE_TIER, None)
@@ -178,7 +175,7 @@ def failure(error: BaseException, response: Any = None, *, with_message: bool = 
     message, stack = "", None
     if kind != "abandoned":
         with shield("exception"):
-            message = str(error) if with_message else ""
+            message = clean(str(error)) if with_message else ""
             stack = _stack(error, with_message=with_message)
     return Failure(kind, error_type(error), message, stack, partial)
 
@@ -187,7 +184,7 @@ def error_type(error: BaseException) -> str:
     """The fully qualified class name of an exception, builtins bare: the value of `error.type`."""
     cls = type(error)
     name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    return name[:_LONGEST_NAME]
+    return clean(name[:LONGEST])
 
 
 def _kind(error: BaseException) -> Any:
@@ -206,6 +203,6 @@ def _is_control_flow(error: BaseException) -> bool:
 def _stack(error: BaseException, *, with_message: bool) -> str:
     """The stack of an exception; without source lines and message unless asked for, since both may quote secrets."""
     if with_message:
-        return "".join(traceback.format_exception(error))
+        return clean("".join(traceback.format_exception(error)))
     frames = traceback.extract_tb(error.__traceback__, limit=-50)
     return "\n".join(f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames)

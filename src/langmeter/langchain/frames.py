@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from langmeter.observer import Observer
     from langmeter.runs import OpenCall
 
+Close: TypeAlias = Callable[[Failure], None]
 Wrapper: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 _END: Final = object()
 
@@ -55,7 +56,7 @@ class ModelFrames:
         try:
             return wrapped(*args, **kwargs)
         finally:
-            state.leave(token)
+            state.leave(frame, token)
             self._close_leftovers(frame)
 
     async def agenerate(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
@@ -65,7 +66,7 @@ class ModelFrames:
         try:
             return await wrapped(*args, **kwargs)
         finally:
-            state.leave(token)
+            state.leave(frame, token)
             self._close_leftovers(frame)
 
     def generate_with_cache(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
@@ -82,7 +83,8 @@ class ModelFrames:
                 result = await wrapped(*args, **kwargs)
             except BaseException as error:
                 if not isinstance(error, Exception):
-                    self._close(frame, error)
+                    with shield("cancelled"):
+                        close_failed(self._observer, frame.opened[0] if frame.opened else None, error)
                 raise
             self._answered(frame, result)
             return result
@@ -91,21 +93,23 @@ class ModelFrames:
 
     def stream(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Generator[Any, None, None]:
         """`stream` of chat and text models: consumer code between two chunks never sees our context."""
-        return _steps(wrapped(*args, **kwargs), self._stream_frame(instance))
+        frame = self._stream_frame(instance)
+        return _steps(wrapped(*args, **kwargs), frame, functools.partial(self._close_all, frame))
 
     def astream(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> AsyncGenerator[Any, None]:
         """`astream` of chat and text models."""
-        return _asteps(wrapped(*args, **kwargs), self._stream_frame(instance))
+        frame = self._stream_frame(instance)
+        return _asteps(wrapped(*args, **kwargs), frame, functools.partial(self._close_all, frame))
 
     def events(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Generator[Any, None, None]:
         """`BaseChatModel._iter_v2_events`: the run is open before it; a dropped stream gets no callback at all."""
-        frame, dropped = self._events_frame(instance, kwargs)
-        return _steps(wrapped(*args, **kwargs), frame, dropped)
+        frame, close = self._events_frame(instance, kwargs)
+        return _steps(wrapped(*args, **kwargs), frame, close)
 
     def aevents(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> AsyncGenerator[Any, None]:
         """`BaseChatModel._aiter_v2_events`."""
-        frame, dropped = self._events_frame(instance, kwargs)
-        return _asteps(wrapped(*args, **kwargs), frame, dropped)
+        frame, close = self._events_frame(instance, kwargs)
+        return _asteps(wrapped(*args, **kwargs), frame, close)
 
     # -- bodies of chains ---------------------------------------------------------------------------------------------
 
@@ -150,7 +154,7 @@ class ModelFrames:
             frame.bypasses = None if cache is None else self._watch.type_of(cache)
         return frame
 
-    def _events_frame(self, instance: Any, kwargs: dict[str, Any]) -> tuple[Frame, Callable[[BaseException], None]]:
+    def _events_frame(self, instance: Any, kwargs: dict[str, Any]) -> tuple[Frame, Close]:
         frame = Frame()
         run_id = getattr(kwargs.get("run_manager"), "run_id", None)
         call = self._observer.runs.get(run_id)
@@ -159,7 +163,7 @@ class ModelFrames:
             around = state.current_frame()
             if around is None or run_id not in around.opened:
                 self._tell(call, instance)
-        return frame, functools.partial(self._close_run, run_id)
+        return frame, functools.partial(self._close_dropped, run_id)
 
     def _tell(self, call: OpenCall, instance: Any) -> None:
         """Tell a version 3 stream, whose start callback has no frame, what the wrappers know of its model."""
@@ -191,8 +195,7 @@ class ModelFrames:
                 call.answer = SimpleNamespace(generations=[frame.answer], llm_output=None)
             raise
         finally:
-            state.leave(token)
-            if attached is not None:
+            if state.leave(frame, token) and attached is not None:
                 otel_context.detach(attached)
             if call is not None:
                 # `on_llm_end` of a batch fires after its last prompt.
@@ -220,69 +223,75 @@ class ModelFrames:
                 else:
                     self._observer.discard(run_id)
 
-    def _close(self, frame: Frame, error: BaseException) -> None:
+    def _close_all(self, frame: Frame, failure: Failure) -> None:
+        """Close what a stream opened and LangChain left open: it does so where it cannot merge the chunks."""
         for run_id in frame.opened:
-            self._close_run(run_id, error)
+            self._observer.end(run_id, failure)
 
-    def _close_run(self, run_id: UUID | None, error: BaseException) -> None:
-        with shield("close"):
-            close_failed(self._observer, run_id, error)
+    def _close_dropped(self, run_id: UUID | None, failure: Failure) -> None:
+        """Close the run of a version 3 stream that its consumer dropped; LangChain itself tells of any other end."""
+        if run_id is not None and failure.kind == "abandoned":
+            self._observer.end(run_id, failure)
 
 
-def _steps(
-    inner: Iterator[Any], frame: Frame, dropped: Callable[[BaseException], None] | None = None
-) -> Generator[Any, None, None]:
+def _steps(inner: Iterator[Any], frame: Frame, close: Close) -> Generator[Any, None, None]:
     """The items of `inner`, each produced inside the frame and consumed outside of it."""
+    failure = None
     try:
         while True:
-            token, attached = _step_in(frame)
+            entered = _step_in(frame)
             try:
                 item = next(inner, _END)
             finally:
-                _step_out(frame, token, attached)
+                _step_out(frame, *entered)
             if item is _END:
                 return
             yield item
-    except GeneratorExit as error:
-        if dropped is not None:
-            dropped(error)
+    except BaseException as error:
+        with shield("stream"):
+            failure = extract.failure(error)
         raise
     finally:
-        close = getattr(inner, "close", None)
-        if close is not None:
-            token, attached = _step_in(frame)
+        shut = getattr(inner, "close", None)
+        if shut is not None:
+            entered = _step_in(frame)
             try:
-                close()
+                shut()
             finally:
-                _step_out(frame, token, attached)
+                _step_out(frame, *entered)
+        if failure is not None:
+            with shield("stream"):
+                close(failure)
 
 
-async def _asteps(
-    inner: AsyncIterator[Any], frame: Frame, dropped: Callable[[BaseException], None] | None = None
-) -> AsyncGenerator[Any, None]:
+async def _asteps(inner: AsyncIterator[Any], frame: Frame, close: Close) -> AsyncGenerator[Any, None]:
     """The items of `inner`, each produced inside the frame and consumed outside of it."""
+    failure = None
     try:
         while True:
-            token, attached = _step_in(frame)
+            entered = _step_in(frame)
             try:
                 item = await anext(inner, _END)
             finally:
-                _step_out(frame, token, attached)
+                _step_out(frame, *entered)
             if item is _END:
                 return
             yield item
-    except GeneratorExit as error:
-        if dropped is not None:
-            dropped(error)
+    except BaseException as error:
+        with shield("stream"):
+            failure = extract.failure(error)
         raise
     finally:
-        close = getattr(inner, "aclose", None)
-        if close is not None:
-            token, attached = _step_in(frame)
+        shut = getattr(inner, "aclose", None)
+        if shut is not None:
+            entered = _step_in(frame)
             try:
-                await close()
+                await shut()
             finally:
-                _step_out(frame, token, attached)
+                _step_out(frame, *entered)
+        if failure is not None:
+            with shield("stream"):
+                close(failure)
 
 
 def _step_in(frame: Frame) -> tuple[Any, Any]:
@@ -293,6 +302,7 @@ def _step_in(frame: Frame) -> tuple[Any, Any]:
 
 def _step_out(frame: Frame, token: Any, attached: Any) -> None:
     # A span that the model itself keeps open over several chunks stays current in it.
-    frame.context = otel_context.get_current()
-    state.leave(token)
-    otel_context.detach(attached)
+    context = otel_context.get_current()
+    if state.leave(frame, token):
+        frame.context = context
+        otel_context.detach(attached)

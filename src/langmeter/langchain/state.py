@@ -97,4 +97,14 @@ _frame: Final[contextvars.ContextVar[Frame | None]] = contextvars.ContextVar("la
 
 current_frame = _frame.get
 enter = _frame.set
-leave = _frame.reset
+
+
+def leave(frame: Frame, token: contextvars.Token[Frame | None]) -> bool:
+    """Undo `enter`. False where that cannot be: a coroutine that is collected is closed in somebody else's context."""
+    if _frame.get() is not frame:
+        return False
+    try:
+        _frame.reset(token)
+    except ValueError:
+        return False
+    return True

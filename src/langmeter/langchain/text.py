@@ -7,7 +7,8 @@ and the call of a hit is made up from the look-up. Private names relied on, each
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
@@ -15,6 +16,7 @@ from opentelemetry import context as otel_context
 from langmeter.boundary import shield
 from langmeter.events import ModelResponse
 from langmeter.langchain import extract, state
+from langmeter.langchain.handler import close_failed
 from langmeter.langchain.state import Frame, Lookup
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class TextFrames:
         try:
             return wrapped(*args, **kwargs)
         finally:
-            state.leave(token)
+            state.leave(frame, token)
             self._report_lookups(frame, instance, args, kwargs)
 
     async def agenerate(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
@@ -48,26 +50,18 @@ class TextFrames:
         try:
             return await wrapped(*args, **kwargs)
         finally:
-            state.leave(token)
+            state.leave(frame, token)
             self._report_lookups(frame, instance, args, kwargs)
 
     def helper(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         """`BaseLLM._generate_helper`: one request for all missing prompts, nested under the first of them."""
-        token = self._attach_first(args, kwargs)
-        try:
+        with self._request(args, kwargs):
             return wrapped(*args, **kwargs)
-        finally:
-            if token is not None:
-                otel_context.detach(token)
 
     async def ahelper(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         """`BaseLLM._agenerate_helper`."""
-        token = self._attach_first(args, kwargs)
-        try:
+        with self._request(args, kwargs):
             return await wrapped(*args, **kwargs)
-        finally:
-            if token is not None:
-                otel_context.detach(token)
 
     def _frame(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Frame:
         prompts = args[0] if args else kwargs.get("prompts")
@@ -80,13 +74,25 @@ class TextFrames:
         frame.keeps_answers = True
         return frame
 
-    def _attach_first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with shield("text model"):
-            managers = args[2] if len(args) > 2 else kwargs.get("run_managers")  # noqa: PLR2004  (prompts, stop, run_managers)
-            call = self._observer.runs.get(managers[0].run_id) if managers else None
-            if call is not None and call.context is not None:
-                return otel_context.attach(call.context)
-        return None
+    @contextmanager
+    def _request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[None]:
+        managers = args[2] if len(args) > 2 else kwargs.get("run_managers")  # noqa: PLR2004  (prompts, stop, run_managers)
+        run_ids = [getattr(manager, "run_id", None) for manager in managers or ()]
+        call = self._observer.runs.get(run_ids[0]) if run_ids else None
+        frame = Frame()
+        attached = otel_context.attach(call.context) if call is not None and call.context is not None else None
+        token = state.enter(frame)
+        try:
+            yield
+        except BaseException as error:
+            for run_id in run_ids:
+                # LangChain tells of a model that failed, but not of an answer that it cannot take apart.
+                with shield("text model"):
+                    close_failed(self._observer, run_id, error)
+            raise
+        finally:
+            if state.leave(frame, token) and attached is not None:
+                otel_context.detach(attached)
 
     def _report_lookups(self, frame: Frame, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # The misses have been taken by their runs.

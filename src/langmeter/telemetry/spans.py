@@ -128,8 +128,11 @@ def _attributes(priced: PricedCall) -> dict[str, AttributeValue]:
         attributes[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = call.time_to_first_chunk
     if call.error_type is not None:
         attributes[semconv.ERROR_TYPE] = call.error_type
-    if call.response is not None:
-        _add_response(attributes, call, call.response)
+    response = call.response
+    if response is not None:
+        _add_response(attributes, call, response)
+    if call.streamed and call.failure is not None and not (response is not None and response.finish_reasons):
+        attributes[semconv.RESPONSE_FINISH_REASONS] = (semconv.FINISH_ERROR,)
     _add_usage(attributes, call)
     if call.cache is not None:
         attributes[semconv.CACHE_STATUS] = call.cache.status
@@ -141,11 +144,8 @@ def _attributes(priced: PricedCall) -> dict[str, AttributeValue]:
 
 
 def _add_response(attributes: dict[str, AttributeValue], call: ModelCall, response: ModelResponse) -> None:
-    reasons = response.finish_reasons
-    if not reasons and call.failure is not None and call.streamed:
-        reasons = (semconv.FINISH_ERROR,)
-    if reasons:
-        attributes[semconv.RESPONSE_FINISH_REASONS] = reasons
+    if response.finish_reasons:
+        attributes[semconv.RESPONSE_FINISH_REASONS] = response.finish_reasons
     if response.id is not None:
         attributes[semconv.RESPONSE_ID] = response.id
     if response.model is not None:
