@@ -524,6 +524,34 @@ def test_in_a_batch_that_fails_the_hits_before_it_are_kept(instrumented):
     assert (failed.attributes["error.type"], statuses([failed, hit])) == ("cache_models.ProviderError", ["miss", "hit"])
 
 
+@pytest.mark.parametrize("call", ["invoke", "batch", "generate"])
+def test_a_text_model_chosen_for_one_call_is_named_on_misses_and_hits(instrumented, call):
+    class Routed(Text):
+        def _get_ls_params(self, stop=None, **kwargs):
+            known = super()._get_ls_params(stop, **kwargs)
+            return {**known, "ls_model_name": kwargs.get("model", self.model_name)}
+
+    model = Routed(cache=InMemoryCache())
+    for _ in range(2):
+        getattr(model, call)("a" if call == "invoke" else ["a"], model="gpt-3.5-turbo-0125")
+
+    spans = instrumented.spans()
+    assert statuses(spans) == ["miss", "hit"]
+    assert [span.name for span in spans] == ["text_completion gpt-3.5-turbo-0125"] * 2
+
+
+def test_metadata_of_the_application_does_not_hide_who_the_provider_is(instrumented):
+    model = Text(cache=InMemoryCache())
+    for _ in range(2):
+        model.generate(["a"], metadata={"customer": "acme", "thread_id": "t1"})
+
+    seen = [
+        [span.attributes[f"gen_ai.{name}"] for name in ("provider.name", "request.model", "conversation.id")]
+        for span in instrumented.spans()
+    ]
+    assert seen == [["openai", TEXT_MODEL, "t1"]] * 2
+
+
 # -- streams ------------------------------------------------------------------------------------------------------------
 
 

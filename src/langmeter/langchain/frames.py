@@ -301,8 +301,9 @@ def _step_in(frame: Frame) -> tuple[Any, Any]:
 
 
 def _step_out(frame: Frame, token: Any, attached: Any) -> None:
-    # A span that the model itself keeps open over several chunks stays current in it.
     context = otel_context.get_current()
     if state.leave(frame, token):
-        frame.context = context
+        if frame.context is not None:
+            # A span that the model itself keeps open over several chunks stays current in it.
+            frame.context = context
         otel_context.detach(attached)

@@ -205,7 +205,7 @@ def _metadata(metadata: Any, model: Model | None) -> Any:
     """The run's metadata; LangChain leaves out what it knows of a text model whose `generate` is called directly."""
     if model is None or not model.facts:
         return metadata
-    return {**(metadata if isinstance(metadata, dict) else {}), **model.facts}
+    return {**model.facts, **(metadata if isinstance(metadata, dict) else {})}
 
 
 def _enter(frame: Frame, call: OpenCall, run_id: UUID) -> None:

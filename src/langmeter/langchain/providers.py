@@ -173,7 +173,10 @@ def _instance_values(target: object) -> Iterator[dict[str, Any]]:
     values = getattr(target, "__dict__", None)
     if isinstance(values, dict):
         yield values
-    private = getattr(target, "__pydantic_private__", None)
+    try:  # past any `__getattr__` of somebody else's client, which may build something or raise
+        private = object.__getattribute__(target, "__pydantic_private__")
+    except AttributeError:
+        return
     if isinstance(private, dict):
         yield private
 

@@ -68,7 +68,7 @@ class TextFrames:
         model = self._models.model(instance)
         if model is not None and kwargs.get("metadata") is None:
             with shield("text model"):
-                model = model._replace(facts=instance._get_ls_params())
+                model = model._replace(facts=_facts(instance, kwargs))
         frame = Frame(model, starts=len(prompts) if isinstance(prompts, list) else 1)
         frame.cache = self._models.cache(instance)
         frame.keeps_answers = True
@@ -77,7 +77,7 @@ class TextFrames:
     @contextmanager
     def _request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[None]:
         managers = args[2] if len(args) > 2 else kwargs.get("run_managers")  # noqa: PLR2004  (prompts, stop, run_managers)
-        run_ids = [getattr(manager, "run_id", None) for manager in managers or ()]
+        run_ids: list[UUID] = [manager.run_id for manager in managers or ()]
         call = self._observer.runs.get(run_ids[0]) if run_ids else None
         frame = Frame()
         attached = otel_context.attach(call.context) if call is not None and call.context is not None else None
@@ -90,6 +90,11 @@ class TextFrames:
                 with shield("text model"):
                     close_failed(self._observer, run_id, error)
             raise
+        else:
+            for run_id in run_ids:
+                # Nor of an answer that holds fewer results than there were prompts.
+                with shield("text model"):
+                    self._observer.end(run_id, ModelResponse())
         finally:
             if state.leave(frame, token) and attached is not None:
                 otel_context.detach(attached)
@@ -104,10 +109,9 @@ class TextFrames:
     def _report(
         self, lookup: Lookup, frame: Frame, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        metadata = kwargs.get("metadata")
         request = extract.model_request(
             "text_completion",
-            metadata={**(metadata if isinstance(metadata, Mapping) else {}), **instance._get_ls_params()},
+            metadata={**_facts(instance, kwargs), **_metadata(lookup, args, kwargs)},
             endpoint=frame.model.endpoint if frame.model is not None else None,
             class_name=type(instance).__name__,
         )
@@ -115,6 +119,22 @@ class TextFrames:
         call.stopped = lookup.started + (lookup.event.duration or 0.0)
         call.cache = lookup.event
         self._observer.finish(call, lookup.outcome or ModelResponse())
+
+
+def _facts(instance: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """LangChain's own metadata of the model, for the model that this call asks for."""
+    model = kwargs.get("model")
+    facts: dict[str, Any] = instance._get_ls_params(**({"model": model} if isinstance(model, str) else {}))
+    return facts
+
+
+def _metadata(lookup: Lookup, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
+    """The metadata given with the prompt that was looked up: one mapping for all prompts, or one for each."""
+    metadata = kwargs.get("metadata")
+    if isinstance(metadata, list):
+        prompts = args[0] if args else kwargs["prompts"]
+        metadata = metadata[prompts.index(lookup.prompt)]
+    return metadata if isinstance(metadata, Mapping) else {}
 
 
 def _parent_run_id(args: tuple[Any, ...], kwargs: dict[str, Any]) -> UUID | None:
