@@ -219,7 +219,11 @@ def third_party(instrumentor, **given):
 
 def others(sampler):
     found = {}
-    for name, make in (("OpenInference", openinference), ("OpenLLMetry", openllmetry), ("OpenTelemetry GenAI", opentelemetry_genai)):
+    for name, make in (
+        ("OpenInference", openinference),
+        ("OpenLLMetry", openllmetry),
+        ("OpenTelemetry GenAI", opentelemetry_genai),
+    ):
         try:
             found[name] = make(*providers(sampler))
         except ImportError as error:
