@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opentelemetry import _logs, trace
 
 from langmeter import bootstrap, semconv, tracking
-from langmeter.boundary import shield
+from langmeter.boundary import shield, swallow
 from langmeter.events import CacheLookup, Failure, ModelCall, ModelResponse, PricedCall, ReportedUsage
 from langmeter.pricing.catalog import Catalog, cached_cost
 from langmeter.runs import OpenCall, RunTable
@@ -166,11 +166,16 @@ class Observer:
         return self._catalog.price(call.request.provider, model, usage, at=call.start_time / _NANOSECONDS)
 
     def _deliver(self, call: OpenCall, priced: PricedCall) -> None:
-        with shield("metrics"):
+        # Two walls, so that neither sink costs the other; bare `try` because every call comes through here.
+        try:
             self._metrics.record(priced, call.context)
-        if call.span is not None and call.context is not None:
-            with shield("spans"):
+        except Exception as error:  # noqa: BLE001
+            swallow("metrics", error)
+        try:
+            if call.span is not None and call.context is not None:
                 self._spans.describe(call.span, priced, call.context)
+        except Exception as error:  # noqa: BLE001
+            swallow("spans", error)
 
     def _abandon(self, call: OpenCall) -> None:
         self.finish(call, Failure("abandoned", "GeneratorExit"))

@@ -295,6 +295,7 @@ def test_prompts_of_a_batch_last_as_long_as_they_last(instrumented):
 # -- streams that nobody reads to the end ----------------------------------------------------------------------------
 
 
+@pytest.mark.version_3
 def test_a_stream_that_is_never_read_is_no_call(instrumented):
     async def scenario():
         AsyncChat().astream("x")

@@ -674,6 +674,7 @@ def a_bit_of_everything(server):
             drive(AsyncChat(fails_on=QUESTION))
 
 
+@pytest.mark.version_3
 def test_metrics_and_logs_do_not_depend_on_sampling(make_telemetry, instrument, server):
     found = []
     for sampler in (ALWAYS_ON, ALWAYS_OFF):

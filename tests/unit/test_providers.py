@@ -241,17 +241,17 @@ class _Model:
 
 def test_the_directory_looks_once_per_object():
     directory, model = Directory(), _Model("http://one:1")
-    assert directory.endpoint(model) == Endpoint("one", 1)
+    assert directory.model(model).endpoint == Endpoint("one", 1)
     model.base_url = "http://two:2"
-    assert directory.endpoint(model) == Endpoint("one", 1)
-    assert directory.endpoint(_Model("http://three:3")) == Endpoint("three", 3)
+    assert directory.model(model).endpoint == Endpoint("one", 1)
+    assert directory.model(_Model("http://three:3")).endpoint == Endpoint("three", 3)
 
 
 def test_the_directory_forgets_objects_that_are_gone():
     directory = Directory()
     for number in range(1, 1_000):
         # Memory, and so the identity, of one object serves the next.
-        assert directory.endpoint(_Model(f"http://host:{number}")) == Endpoint("host", number)
+        assert directory.model(_Model(f"http://host:{number}")).endpoint == Endpoint("host", number)
     gc.collect()
 
     assert directory._known == {}
@@ -261,7 +261,7 @@ def test_the_directory_is_bounded():
     directory = Directory()
     models = [_Model(f"http://host:{number}") for number in range(1, 5_001)]
     for number, model in enumerate(models, 1):
-        assert directory.endpoint(model) == Endpoint("host", number)
+        assert directory.model(model).endpoint == Endpoint("host", number)
 
     assert len(directory._known) <= 4_096
 
@@ -270,5 +270,5 @@ def test_the_directory_takes_objects_without_weak_references():
     class Slotted:
         __slots__ = ("base_url",)
 
-    assert Directory().endpoint(Slotted()) == NOWHERE
-    assert Directory().endpoint(7) == NOWHERE
+    assert Directory().model(Slotted()).endpoint == NOWHERE
+    assert Directory().model(7).endpoint == NOWHERE

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from langmeter import semconv
-from langmeter.boundary import shield
+from langmeter.boundary import swallow
 from langmeter.events import ModelResponse, ReportedUsage, ToolCall
 from langmeter.langchain.names import LONGEST, clean, name_in
 from langmeter.pricing.usage import reported_usage
@@ -36,6 +36,9 @@ _FINISH_REASONS: Final = {
     "malformed_function_call": semconv.FINISH_ERROR,
 }
 _FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_TIER_KEYS: Final = ("service_tier",)
+_FINGERPRINT_KEYS: Final = ("system_fingerprint",)
+_ID_KEYS: Final = ("id", "request_id")
 _MODEL_KEYS: Final = ("model_name", "model", "model_id")
 # Text models have no normalised usage; these are the spellings of the providers' own counts.
 _INPUT_KEYS: Final = ("input_tokens", "prompt_tokens", "prompt_token_count", "prompt_eval_count", "input_token_count")
@@ -50,22 +53,28 @@ _OUTPUT_KEYS: Final = (
 
 
 def read(result: Any) -> ModelResponse:
-    """The response of one prompt. `result.generations` is a list of choices, or a list holding that list."""
+    """The response of one prompt. `result.generations` is a list of choices, or a list holding that list.
+
+    With several choices the facts of the whole answer are read off the first.
+    """
     choices = _choices(result)
     output = _mapping(getattr(result, "llm_output", None))
-    metadata = _metadata(choices)
-    usage = ReportedUsage()
-    with shield("usage"):
+    metadata = [_facts(choice) for choice in choices]
+    facts = metadata[0] if metadata else _EMPTY
+    try:
         usage = _usage(choices, output, metadata)
+    except Exception as error:  # noqa: BLE001  (the boundary: the usage is lost, the rest of the answer is not)
+        swallow("usage", error)
+        usage = ReportedUsage()
     return ModelResponse(
         usage,
-        _first_text((output, *metadata), _MODEL_KEYS),
-        _response_id(choices, output, metadata),
+        _first_name(output, facts, _MODEL_KEYS),
+        _response_id(choices, output, facts),
         _finish_reasons(choices, metadata),
         _tool_calls(choices),
-        _first_text((*metadata, output), ("service_tier",)),
-        _first_text((*metadata, output), ("system_fingerprint",)),
-        _api_type(metadata),
+        _first_name(facts, output, _TIER_KEYS),
+        _first_name(facts, output, _FINGERPRINT_KEYS),
+        _api_type(facts),
         _counted_elsewhere(choices, output, usage),
     )
 
@@ -102,17 +111,16 @@ def stored_usage(generations: Any) -> ReportedUsage:
     for choice in choices:
         raw = _field(_field(choice, "message"), "usage_metadata")
         if isinstance(raw, Mapping) and raw.keys() - {"total_cost"}:
-            return reported_usage(
-                {key: value for key, value in raw.items() if key != "total_cost"}, *_metadata([choice])
-            )
+            return reported_usage({key: value for key, value in raw.items() if key != "total_cost"}, _facts(choice))
     return ReportedUsage()
 
 
 def read_stored(generations: list[Any]) -> ModelResponse:
     """What an answer from a response cache says about itself, without its usage: it was not used."""
-    metadata = _metadata(generations)
+    metadata = [_facts(choice) for choice in generations]
     return ModelResponse(
-        model=_first_text(tuple(metadata), _MODEL_KEYS), finish_reasons=_finish_reasons(generations, metadata)
+        model=_first_name(metadata[0], _EMPTY, _MODEL_KEYS) if metadata else None,
+        finish_reasons=_finish_reasons(generations, metadata),
     )
 
 
@@ -121,7 +129,7 @@ def _field(target: Any, name: str) -> Any:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else _EMPTY
+    return value if type(value) is dict or isinstance(value, Mapping) else _EMPTY
 
 
 def _choices(result: Any) -> list[Any]:
@@ -131,22 +139,19 @@ def _choices(result: Any) -> list[Any]:
     return generations[0] if isinstance(generations[0], list) else generations
 
 
-def _metadata(choices: list[Any]) -> list[Mapping[str, Any]]:
-    """One mapping per choice: the message's response metadata, the generation's own facts where it has none."""
-    found = []
-    for choice in choices:
-        own = _mapping(getattr(choice, "generation_info", None))
-        message = _mapping(getattr(getattr(choice, "message", None), "response_metadata", None))
-        found.append({**own, **message} if own and message else message or own)
-    return found
+def _facts(choice: Any) -> Mapping[str, Any]:
+    """The message's response metadata, which LangChain merges the generation's own facts into; for text those facts."""
+    message = _mapping(getattr(getattr(choice, "message", None), "response_metadata", None))
+    return message or _mapping(getattr(choice, "generation_info", None))
 
 
-def _first_text(sources: tuple[Mapping[str, Any], ...], keys: tuple[str, ...]) -> str | None:
-    for source in sources:
+def _first_name(source: Mapping[str, Any], other: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+    for facts in (source, other):
         for key in keys:
-            text = name_in(source.get(key))
-            if text is not None:
-                return text
+            if key in facts:
+                found = name_in(facts[key])
+                if found is not None:
+                    return found
     return None
 
 
@@ -189,8 +194,8 @@ def _counted_elsewhere(choices: list[Any], output: Mapping[str, Any], usage: Rep
     return is_text and usage.tokens is None and output.get("token_usage") == {}
 
 
-def _response_id(choices: list[Any], output: Mapping[str, Any], metadata: list[Mapping[str, Any]]) -> str | None:
-    found = _first_text((*metadata, output), ("id", "request_id"))
+def _response_id(choices: list[Any], output: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:
+    found = _first_name(facts, output, _ID_KEYS)
     if found is None and choices:
         found = name_in(getattr(getattr(choices[0], "message", None), "id", None))
     # LangChain puts its own run id in place of a missing one.
@@ -198,12 +203,16 @@ def _response_id(choices: list[Any], output: Mapping[str, Any], metadata: list[M
 
 
 def _finish_reasons(choices: list[Any], metadata: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    reasons = (_finish_reason(choice, facts) for choice, facts in zip(choices, metadata, strict=True))
-    return tuple(reason for reason in reasons if reason is not None)
+    reasons = [_finish_reason(choice, facts) for choice, facts in zip(choices, metadata, strict=True)]
+    return tuple([reason for reason in reasons if reason is not None])
 
 
 def _finish_reason(choice: Any, facts: Mapping[str, Any]) -> str | None:
-    raw = next((facts[key] for key in _FINISH_KEYS if facts.get(key)), None)
+    raw = None
+    for key in _FINISH_KEYS:
+        raw = facts.get(key)
+        if raw:
+            break
     if raw is None and facts.get("object") == "response":
         return _responses_api_reason(choice, facts)
     raw = getattr(raw, "value", raw)
@@ -235,7 +244,7 @@ def _tool_calls(choices: list[Any]) -> tuple[ToolCall, ...]:
     return tuple(calls)
 
 
-def _api_type(metadata: list[Mapping[str, Any]]) -> str | None:
-    if not metadata or metadata[0].get("model_provider") != "openai":
+def _api_type(facts: Mapping[str, Any]) -> str | None:
+    if facts.get("model_provider") != "openai":
         return None
-    return "responses" if metadata[0].get("object") == "response" else "chat_completions"
+    return "responses" if facts.get("object") == "response" else "chat_completions"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from langmeter import semconv
-from langmeter.boundary import shield
+from langmeter.boundary import shield, swallow
 from langmeter.events import Failure, ModelRequest, ModelResponse, Operation, ParameterValue
 from langmeter.langchain import answers
 from langmeter.langchain.names import LONGEST, clean, name_in
@@ -133,29 +133,40 @@ def _parameters(
     params: Mapping[str, Any], options: Any, metadata: Mapping[str, Any], provider: str
 ) -> tuple[tuple[str, ParameterValue], ...]:
     found: dict[str, ParameterValue] = {}
-    with shield("request parameters"):
-        for key, raw in (*params.items(), *(options.items() if isinstance(options, Mapping) else ())):
-            row = _PARAMETERS.get(key) if raw is not None else None
-            if row is not None and row[0] not in found:
-                value = row[1](raw)
-                if value is not None:
-                    found[row[0]] = value
+    try:
+        _read_parameters(found, params)
+        if isinstance(options, dict):
+            _read_parameters(found, options)
         for key in _CONVERSATION_KEYS:
-            raw = metadata.get(key)
-            conversation = name_in(str(raw) if isinstance(raw, int) else raw)
-            if conversation is not None:
-                found[semconv.CONVERSATION_ID] = conversation
-                break
+            if key in metadata:
+                raw = metadata[key]
+                conversation = name_in(str(raw) if isinstance(raw, int) else raw)
+                if conversation is not None:
+                    found[semconv.CONVERSATION_ID] = conversation
+                    break
+    except Exception as error:  # noqa: BLE001  (the boundary: these fields are lost, the call is not)
+        swallow("request parameters", error)
     if provider != "openai":
         found.pop(semconv.OPENAI_REQUEST_SERVICE_TIER, None)
     return tuple(found.items())
 
 
+def _read_parameters(found: dict[str, ParameterValue], given: Mapping[str, Any]) -> None:
+    for key, raw in given.items():
+        row = _PARAMETERS.get(key) if raw is not None else None
+        if row is not None and row[0] not in found:
+            value = row[1](raw)
+            if value is not None:
+                found[row[0]] = value
+
+
 def model_response(result: Any) -> ModelResponse:
     """What an `LLMResult` (or a `ChatResult`) of one prompt says about the answer, whatever state it is in."""
-    with shield("model response"):
+    try:
         return answers.read(result)
-    return ModelResponse()
+    except Exception as error:  # noqa: BLE001  (the boundary: the answer is lost, the call is not)
+        swallow("model response", error)
+        return ModelResponse()
 
 
 def decision_response(output: Any) -> ModelResponse:

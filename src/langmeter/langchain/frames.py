@@ -14,19 +14,18 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from opentelemetry import context as otel_context
 
-from langmeter.boundary import shield
+from langmeter.boundary import shield, swallow
 from langmeter.events import CacheLookup, Failure
 from langmeter.langchain import extract, state
 from langmeter.langchain.cache import CacheWatch, resolve
 from langmeter.langchain.handler import close_failed
-from langmeter.langchain.providers import Directory
-from langmeter.langchain.state import Frame, Model
+from langmeter.langchain.providers import Directory, Model
+from langmeter.langchain.state import Frame
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -71,23 +70,20 @@ class ModelFrames:
 
     def generate_with_cache(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         """`BaseChatModel._generate_with_cache`: one prompt; look-ups, nesting and the true end time."""
-        with self._prompt(instance, kwargs.get("run_manager")) as frame:
-            result = wrapped(*args, **kwargs)
-            self._answered(frame, result)
-            return result
+        with _Prompt(self._call_of(kwargs), self.cache(instance)) as prompt:
+            return prompt.answered(wrapped(*args, **kwargs))
 
     async def agenerate_with_cache(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         """`BaseChatModel._agenerate_with_cache`; LangChain fires nothing when it is cancelled."""
-        with self._prompt(instance, kwargs.get("run_manager")) as frame:
+        call = self._call_of(kwargs)
+        with _Prompt(call, self.cache(instance)) as prompt:
             try:
-                result = await wrapped(*args, **kwargs)
+                return prompt.answered(await wrapped(*args, **kwargs))
             except BaseException as error:
-                if not isinstance(error, Exception):
+                if call is not None and not isinstance(error, Exception):
                     with shield("cancelled"):
-                        close_failed(self._observer, frame.opened[0] if frame.opened else None, error)
+                        close_failed(self._observer, call.run_id, error)
                 raise
-            self._answered(frame, result)
-            return result
 
     # -- streams: each step of the generator is a frame of its own ----------------------------------------------------
 
@@ -128,18 +124,22 @@ class ModelFrames:
 
     def model(self, instance: Any) -> Model | None:
         """What callbacks cannot see of a model object."""
-        with shield("model"):
-            return Model(type(instance).__name__, self._directory.endpoint(instance))
-        return None
+        try:
+            return self._directory.model(instance)
+        except Exception as error:  # noqa: BLE001  (the boundary, without the price of a context manager)
+            swallow("model", error)
+            return None
 
     def cache(self, instance: Any) -> Any:
         """The response cache that a model will use, its class being watched from now on; None if none."""
-        with shield("cache"):
+        try:
             cache = resolve(instance)
             if cache is not None:
                 self._watch.meet(cache)
-            return cache
-        return None
+        except Exception as error:  # noqa: BLE001  (the boundary, without the price of a context manager)
+            swallow("cache", error)
+            return None
+        return cache
 
     def _batch_frame(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Frame:
         prompts = args[0] if args else kwargs.get("messages")
@@ -161,53 +161,22 @@ class ModelFrames:
         if call is not None:
             frame.context = call.context
             around = state.current_frame()
-            if around is None or run_id not in around.opened:
+            if around is None or around.run_id != run_id:
                 self._tell(call, instance)
         return frame, functools.partial(self._close_dropped, run_id)
 
     def _tell(self, call: OpenCall, instance: Any) -> None:
         """Tell a version 3 stream, whose start callback has no frame, what the wrappers know of its model."""
         with shield("events"):
-            endpoint = self._directory.endpoint(instance)
+            endpoint = self._directory.model(instance).endpoint
             if call.request.server_address is None and endpoint.address is not None:
                 self._observer.locate(call, endpoint.address, endpoint.port)
             cache = resolve(instance)
             if cache is not None:
                 call.cache = CacheLookup("bypass", self._watch.type_of(cache))
 
-    @contextmanager
-    def _prompt(self, instance: Any, run_manager: Any) -> Iterator[Frame]:
-        frame = Frame()
-        frame.cache = self.cache(instance)
-        run_id = getattr(run_manager, "run_id", None)
-        call = self._observer.runs.get(run_id)
-        if run_id is not None:
-            frame.opened.append(run_id)
-        if call is not None:
-            call.sent = True
-        attached = otel_context.attach(call.context) if call is not None and call.context is not None else None
-        token = state.enter(frame)
-        try:
-            yield frame
-        except BaseException:
-            if call is not None and frame.answer is not None:
-                # The model answered and was paid; then the cache failed to store it.
-                call.answer = SimpleNamespace(generations=[frame.answer], llm_output=None)
-            raise
-        finally:
-            if state.leave(frame, token) and attached is not None:
-                otel_context.detach(attached)
-            if call is not None:
-                # `on_llm_end` of a batch fires after its last prompt.
-                call.stopped = time.perf_counter()
-                if frame.lookups:
-                    call.cache = frame.lookups[0].event
-
-    def _answered(self, frame: Frame, result: Any) -> None:
-        for run_id in frame.opened:
-            call = self._observer.runs.get(run_id)
-            if call is not None:
-                call.answer = result
+    def _call_of(self, kwargs: dict[str, Any]) -> OpenCall | None:
+        return self._observer.runs.get(getattr(kwargs.get("run_manager"), "run_id", None))
 
     def _close_leftovers(self, frame: Frame) -> None:
         """Close the prompts of a failed batch: the answered ones with their answer, the others uncounted."""
@@ -234,34 +203,93 @@ class ModelFrames:
             self._observer.end(run_id, failure)
 
 
+class _Prompt:
+    """`with` one prompt under way: its look-ups are seen, its span is current, and its true end is noted."""
+
+    __slots__ = ("_attached", "_call", "_frame", "_token")
+
+    def __init__(self, call: OpenCall | None, cache: Any) -> None:
+        self._call = call
+        self._frame = Frame()
+        self._frame.cache = cache
+
+    def __enter__(self) -> Self:
+        call = self._call
+        self._attached = None
+        if call is not None:
+            self._frame.run_id = call.run_id
+            call.sent = True
+            if call.context is not None:
+                self._attached = otel_context.attach(call.context)
+        self._token = state.enter(self._frame)
+        return self
+
+    def answered(self, result: Any) -> Any:
+        """Keep the model's answer until its call ends: another prompt of the batch may fail before."""
+        if self._call is not None:
+            self._call.answer = result
+        return result
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _traceback: object) -> None:
+        frame, call = self._frame, self._call
+        if state.leave(frame, self._token) and self._attached is not None:
+            otel_context.detach(self._attached)
+        if call is None:
+            return
+        # `on_llm_end` of a batch fires after its last prompt.
+        call.stopped = time.perf_counter()
+        if frame.lookups:
+            call.cache = frame.lookups[0].event
+        if kind is not None and frame.answer is not None:
+            # The model answered and was paid; then the cache failed to store it.
+            call.answer = SimpleNamespace(generations=[frame.answer], llm_output=None)
+
+
 def _steps(inner: Iterator[Any], frame: Frame, close: Close) -> Generator[Any, None, None]:
     """The items of `inner`, each produced inside the frame and consumed outside of it."""
     failure = None
     try:
-        while True:
-            entered = _step_in(frame)
+        item = _first_step(inner, frame)
+        while item is not _END:
+            yield item
+            # From here on the start callback has come, and the context is all that a step needs.
+            if frame.context is None:
+                item = next(inner, _END)
+                continue
+            attached = otel_context.attach(frame.context)
             try:
                 item = next(inner, _END)
             finally:
-                _step_out(frame, *entered)
-            if item is _END:
-                return
-            yield item
+                # A span that the model itself keeps open over several chunks stays current in it.
+                frame.context = otel_context.get_current()
+                otel_context.detach(attached)
     except BaseException as error:
         with shield("stream"):
             failure = extract.failure(error)
         raise
     finally:
-        shut = getattr(inner, "close", None)
-        if shut is not None:
-            entered = _step_in(frame)
-            try:
-                shut()
-            finally:
-                _step_out(frame, *entered)
+        _shut(inner, frame)
         if failure is not None:
             with shield("stream"):
                 close(failure)
+
+
+def _first_step(inner: Iterator[Any], frame: Frame) -> Any:
+    entered = _step_in(frame)
+    try:
+        return next(inner, _END)
+    finally:
+        _step_out(frame, *entered)
+
+
+def _shut(inner: Iterator[Any], frame: Frame) -> None:
+    shut = getattr(inner, "close", None)
+    if shut is not None:
+        entered = _step_in(frame)
+        try:
+            shut()
+        finally:
+            _step_out(frame, *entered)
 
 
 async def _asteps(inner: AsyncIterator[Any], frame: Frame, close: Close) -> AsyncGenerator[Any, None]:

@@ -12,7 +12,7 @@ from langmeter import semconv
 from langmeter.boundary import guarded
 from langmeter.events import CacheLookup, Failure, ModelResponse
 from langmeter.langchain import extract
-from langmeter.langchain.state import Frame, Model, current_frame
+from langmeter.langchain.state import Frame, current_frame
 from langmeter.observer import Observer, Providers, observer_for
 from langmeter.settings import Settings
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from langmeter.events import Operation
+    from langmeter.langchain.providers import Model
     from langmeter.runs import OpenCall
 
 
@@ -105,11 +106,10 @@ class CallbackHandler(BaseCallbackHandler):
         if call is not None and frame is not None and frame.cache is not None:
             call.cache = frame.missed(prompts[0])
 
-    @guarded("on_llm_new_token")
     def on_llm_new_token(self, token: Any = None, *, run_id: UUID, **_: Any) -> None:
         """Note a chunk. LangChain passes `token` by position or by name, as text or as a list; its content is not read."""
         call = self.observer.runs.get(run_id)
-        if call is not None:
+        if call is not None and (call.first_chunk is None or call.chunk_gaps is not None):
             self.observer.chunk(call)
 
     @guarded("on_stream_event")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -90,11 +91,13 @@ class Endpoint(NamedTuple):
     port: int | None = None
 
 
-class Service(NamedTuple):
-    """Provider and endpoint of one model object."""
+class Model(NamedTuple):
+    """What the wrappers know of a model object and callbacks do not."""
 
-    provider: str
+    class_name: str
     endpoint: Endpoint
+    facts: Mapping[str, Any] = {}
+    """LangChain's own metadata of the model, where the call does not carry it."""
 
 
 _NOWHERE: Final = Endpoint()
@@ -116,8 +119,11 @@ def provider_name(ls_provider: object, class_name: str | None, endpoint: Endpoin
 def parse_endpoint(value: object) -> Endpoint:
     """Host and port of a base URL, given as text or as a client's URL object; empty if it is neither."""
     text = str(value) if value is not None else ""
-    if "://" not in text or len(text) > _REMEMBERED:
-        return _NOWHERE
+    return _parsed(text) if "://" in text and len(text) <= _REMEMBERED else _NOWHERE
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(text: str) -> Endpoint:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
@@ -182,23 +188,23 @@ def _instance_values(target: object) -> Iterator[dict[str, Any]]:
 
 
 class Directory:
-    """Remembers the endpoint of each model object for as long as the object lives. Bounded; safe from any thread."""
+    """Remembers what it found of each model object for as long as the object lives. Bounded; safe from any thread."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[object], Endpoint]] = {}
+        self._known: dict[int, tuple[weakref.ref[object], Model]] = {}
 
-    def endpoint(self, model: object) -> Endpoint:
-        """The endpoint of a model object; found once per object."""
-        key = id(model)
+    def model(self, instance: object) -> Model:
+        """Class name and endpoint of a model object; found once per object."""
+        key = id(instance)
         entry = self._known.get(key)
-        if entry is not None and entry[0]() is model:
+        if entry is not None and entry[0]() is instance:
             return entry[1]
-        endpoint = endpoint_of(model)
+        model = Model(type(instance).__name__, endpoint_of(instance))
         try:
-            reference = weakref.ref(model, lambda _: self._known.pop(key, None))
+            reference = weakref.ref(instance, lambda _: self._known.pop(key, None))
         except TypeError:  # an object without weak references: look it up each time
-            return endpoint
+            return model
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[key] = (reference, endpoint)
-        return endpoint
+        self._known[key] = (reference, model)
+        return model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -12,16 +11,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from langmeter.events import CacheLookup, Failure, ModelResponse
-    from langmeter.langchain.providers import Endpoint
-
-
-class Model(NamedTuple):
-    """What the wrappers know of a model object and callbacks do not."""
-
-    class_name: str
-    endpoint: Endpoint
-    facts: Mapping[str, Any] = {}
-    """LangChain's own metadata of the model, where the call does not carry it."""
+    from langmeter.langchain.providers import Model
 
 
 class Lookup(NamedTuple):
@@ -52,6 +42,7 @@ class Frame:
         "lookups",
         "model",
         "opened",
+        "run_id",
         "sends_at_start",
         "starts",
     )
@@ -63,6 +54,9 @@ class Frame:
         self.sends_at_start = sends_at_start
         """False where LangChain announces all prompts of a batch before it sends the first."""
         self.opened: list[UUID] = []
+        """The runs whose start callbacks belong to this frame."""
+        self.run_id: UUID | None = None
+        """The run whose work this frame is around."""
         self.armed = False
         """True in the first step of a stream: the start callback makes its span current there."""
         self.context: Context | None = None
