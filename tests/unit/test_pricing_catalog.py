@@ -284,7 +284,7 @@ def test_an_unknown_model_is_said_once_with_the_nearest_name_and_the_override(ca
     (record,) = [record for record in caplog.records if "gpt-6.2-test-astra" in record.getMessage()]
     assert record.name == "langmeter.pricing"
     assert "'gpt-6-astra'" in record.getMessage()
-    assert "- match: {provider: openai, model: 'gpt-6.2-test-astra'}\n  price: {" in record.getMessage()
+    assert "langmeter.price(provider='openai', model='gpt-6.2-test-astra', usage_metadata=" in record.getMessage()
 
 
 def test_a_loose_match_is_priced_and_said_once(catalog, caplog):

@@ -34,7 +34,7 @@ def loose_match(provider: str, model: str, found: str | None, version: str | Non
     if first_time("loose", provider, model):
         _LOGGER.warning(
             "Model %.80r of provider %.80r is priced as %r, which a rule of %s on names chose: the price table may be "
-            "older than the model. Upgrade it or override the price.",
+            "older than the model. Upgrade genai-prices.",
             model,
             provider,
             found,
@@ -46,9 +46,9 @@ def unknown_model(provider: str, model: str, table: str, nearest: str | None) ->
     """No source has a price."""
     _LOGGER.warning(
         "No price for model %.80r of provider %.80r in %s: its calls are counted as unpriced, not as $0. %s"
-        "To price it, override it (USD per million tokens):\n"
-        "- match: {provider: %.80s, model: %.80r}\n"
-        "  price: {input_mtok: ..., output_mtok: ...}",
+        "Upgrade genai-prices if the model is new, or price its usage by hand (USD per million tokens):\n"
+        "langmeter.price(provider=%.80r, model=%.80r, usage_metadata=...,\n"
+        "                override={'input_mtok': ..., 'output_mtok': ...})",
         model,
         provider,
         table,
