@@ -82,7 +82,7 @@ class _Notes(logging.Handler):
 
 def run_demo(options: Options) -> int:
     """Run the demo and show it; returns the exit status."""
-    _set_environment()
+    set_environment()
     warnings.simplefilter("ignore")  # those of other packages about the demo's own code are of no use to its reader
     notes = _Notes()
     logging.getLogger("langmeter").addHandler(notes)
@@ -105,7 +105,8 @@ def run_demo(options: Options) -> int:
     return _INTERRUPTED if result.interrupted else 0
 
 
-def _set_environment() -> None:
+def set_environment() -> None:
+    """Give the standard variables what a first look needs, where the caller has not set them."""
     for name, value in _ENVIRONMENT.items():
         if standard_variable(name) is None:
             os.environ[name] = value
