@@ -35,8 +35,8 @@ generate_collector_sources() {
     need_go
     GOBIN=$build/tools go install "go.opentelemetry.io/collector/cmd/builder@v$(collector_version)"
     rm -rf "$build/otelcol"
-    # The builder would run `go mod tidy`, which also resolves what the tests of the components need, and one of those modules is not to be
-    # had from the module proxy. Nothing of it is part of the program, so the lock files beside the manifest take tidy's place.
+    # The builder would run `go mod tidy`, which also resolves what the tests of the components need. Nothing of that is part of the
+    # program, so the lock files beside the manifest take tidy's place.
     "$build/tools/builder" --skip-get-modules --skip-compilation --config collector/builder.yaml >"$build/builder.log" 2>&1 ||
         fail "the Collector builder failed: $(tail -n 5 "$build/builder.log")"
 }

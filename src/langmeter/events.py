@@ -22,7 +22,8 @@ ParameterValue: TypeAlias = str | int | float | bool | tuple[str, ...]
 
 def usd(picodollars: int) -> Decimal:
     """Pico-dollars as an exact `Decimal` number of US dollars."""
-    return Decimal(picodollars).scaleb(-12)
+    whole, rest = divmod(picodollars, PICODOLLARS_PER_DOLLAR)
+    return Decimal(picodollars).scaleb(-12).normalize() if rest else Decimal(whole)
 
 
 class TokenUsage(NamedTuple):
@@ -115,6 +116,8 @@ class Failure(NamedTuple):
     """Fully qualified class name, builtins bare."""
     message: str = ""
     stacktrace: str | None = None
+    refused: bool = False
+    """True when the provider said no or was not reached: such a call is not billed."""
     partial: ModelResponse | None = None
     """What had arrived before the end, usage included where the provider sent it."""
 
@@ -131,6 +134,8 @@ class CacheLookup(NamedTuple):
     error_type: str | None = None
     saved_tier: str | None = None
     """The service tier that the stored answer was billed at."""
+    saved_cost_usd: float | None = None
+    """What a gateway charged for the stored answer, in US dollars."""
 
 
 class CostParts(NamedTuple):

@@ -20,7 +20,7 @@ from langmeter.events import CacheLookup, Failure, ModelCall, ModelResponse, Pri
 from langmeter.pricing.catalog import Catalog, cached_cost
 from langmeter.runs import OpenCall, RunTable
 from langmeter.telemetry.metrics import metrics_for
-from langmeter.telemetry.spans import Spans, parent_context, run_context
+from langmeter.telemetry.spans import Spans, current_run_id, parent_context, run_context
 from langmeter.version import __version__
 
 if TYPE_CHECKING:
@@ -62,29 +62,58 @@ class Observer:
         self._gaps = settings.time_per_output_chunk or settings.legacy_metrics
         # Only the global providers may still be missing; calls that end before they are there wait for them.
         self._settled = providers.tracer is not None or providers.meter is not None
-        self._held: deque[tuple[OpenCall, PricedCall]] = deque(maxlen=_HELD_CALLS)
+        self._held: deque[tuple[OpenCall, PricedCall]] = deque()
         self._lock = threading.Lock()
         _forget_after_fork(self)
 
     # -- the life of a call ----------------------------------------------------------------------------------------
 
-    def begin(self, run_id: UUID, parent_run_id: UUID | None, request: ModelRequest) -> OpenCall | None:
-        """Open a call; None if the run is open already (the same handler was installed and passed)."""
+    def begin(
+        self,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        request: ModelRequest,
+        *,
+        tracked: bool = True,
+        waits: bool = False,
+    ) -> OpenCall | None:
+        """Open a call; None if the run is open already (the same handler was installed and passed).
+
+        Args:
+            run_id: LangChain's id of the run.
+            parent_run_id: the run that it belongs to, if any.
+            request: what was asked.
+            tracked: whether the blocks of `track()` count it; False for all but one of the handlers that see a run.
+            waits: True for a prompt that is announced with its batch and sent later, by `send`.
+        """
         if run_id in self.runs:
             return None
-        call = OpenCall(run_id, request, tracking.claim(run_id))
+        call = OpenCall(run_id, request, tracking.active() if tracked else ())
+        call.parent_run_id = parent_run_id
         if self._gaps:
             call.chunk_gaps = []
+        around = self.runs.get(current_run_id())
+        if around is not None:
+            around.nested = (*around.nested, run_id)
         self.runs.add(run_id, call)
-        self._connect(call, parent_run_id)
+        if not waits:
+            self._connect(call)
         return call
+
+    def send(self, call: OpenCall) -> None:
+        """Begin a call that waited for the prompts before it."""
+        now = time.perf_counter()
+        call.start_time += int((now - call.started) * _NANOSECONDS)
+        call.started = now
+        self._connect(call)
 
     def replay(self, request: ModelRequest, parent_run_id: UUID | None, started: float) -> OpenCall:
         """Open a call that began at `started` of the performance counter and got no run: a text model's cache hit."""
         call = OpenCall(None, request, tracking.active())
         call.start_time -= int((call.started - started) * _NANOSECONDS)
         call.started = started
-        self._connect(call, parent_run_id)
+        call.parent_run_id = parent_run_id
+        self._connect(call)
         return call
 
     def chunk(self, call: OpenCall) -> None:
@@ -110,6 +139,7 @@ class Observer:
 
     def finish(self, call: OpenCall, outcome: ModelResponse | Failure) -> None:
         """Price a call that has been taken from the table, hand it to the sinks and end its span."""
+        held = False
         try:
             finished = _finished(call, outcome)
             priced = PricedCall(finished, *self._price(finished))
@@ -117,29 +147,32 @@ class Observer:
                 with shield("tracking"):
                     tracker.record(priced)
             if self._settled:
+                if call.span is None:  # begun while the providers were missing, or never sent
+                    with shield("spans"):
+                        self._open_span(call, None, call.start_time)
                 self._deliver(call, priced)
             else:
+                held = True  # its span is made, and ended, when the providers are there
                 self._hold(call, priced)
         finally:
-            tracking.release(call.run_id, call.trackers)
-            _end_span(call)
+            if not held:
+                _end_span(call)
 
     def discard(self, run_id: UUID) -> None:
         """Close a call that LangChain announced and never made: its span ends, nothing is counted."""
         call = self.runs.take(run_id)
         if call is not None:
-            tracking.release(call.run_id, call.trackers)
             _end_span(call)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _connect(self, call: OpenCall, parent_run_id: UUID | None) -> None:
+    def _connect(self, call: OpenCall) -> None:
         """Open the span of a new call, unless the providers are still being set up: then it is made with hindsight."""
         if not self._settled:
             self._settle()
         if self._settled:
-            parent = self.runs.get(parent_run_id)
-            inherited = parent_context(parent_run_id, parent.context if parent is not None else None)
+            parent = self.runs.get(call.parent_run_id)
+            inherited = parent_context(call.parent_run_id, parent.context if parent is not None else None)
             self._open_span(call, inherited, call.start_time)
 
     def _open_span(self, call: OpenCall, parent: Context | None, start_time: int) -> None:
@@ -149,9 +182,10 @@ class Observer:
     def _price(self, call: ModelCall) -> tuple[Cost | None, Cost | None]:
         if call.cache_hit:
             lookup = call.cache
-            if lookup is None or lookup.saved is None:
+            if lookup is None or (lookup.saved is None and lookup.saved_cost_usd is None):
                 return cached_cost(), None
-            return cached_cost(), self._price_usage(call, ReportedUsage(lookup.saved, lookup.saved_tier))
+            stored = ReportedUsage(lookup.saved, lookup.saved_tier, lookup.saved_cost_usd)
+            return cached_cost(), self._price_usage(call, stored)
         response = call.response
         if response is not None and response.usage_counted_elsewhere:
             return None, None
@@ -188,8 +222,11 @@ class Observer:
 
     def _hold(self, call: OpenCall, priced: PricedCall) -> None:
         with self._lock:
+            full = self._held.popleft() if len(self._held) == _HELD_CALLS else None
             self._held.append((call, priced))
             first = len(self._held) == 1
+        if full is not None:
+            self._deliver(*full)  # no span any more, but its totals count
         if first:
             bootstrap.when_settled(self._release)
 
@@ -217,7 +254,8 @@ def _finished(call: OpenCall, outcome: ModelResponse | Failure) -> ModelCall:
     cache = call.cache
     if cache is None and isinstance(outcome, ModelResponse) and outcome.usage.replayed:
         # LangChain's own mark of a replayed answer: all there is when the look-up itself was not seen.
-        cache = CacheLookup("hit", saved=outcome.usage.tokens)
+        usage = outcome.usage
+        cache = CacheLookup("hit", saved=usage.tokens, saved_tier=usage.tier, saved_cost_usd=usage.cost_usd)
     hit = cache is not None and cache.status == "hit"
     first_chunk = None if hit else call.first_chunk
     return ModelCall(
@@ -227,7 +265,7 @@ def _finished(call: OpenCall, outcome: ModelResponse | Failure) -> ModelCall:
         call.stopped - call.started,
         None if first_chunk is None else first_chunk - call.started,
         tuple(call.chunk_gaps or ()),
-        first_chunk is not None,
+        not hit and (call.streams or first_chunk is not None),
         cache,
     )
 
@@ -239,9 +277,11 @@ def _end_span(call: OpenCall) -> None:
 
 
 def _surely_free(call: ModelCall) -> bool:
-    """A request that was refused before any output: providers bill nothing for it."""
+    """A call that was refused before any output, or never left because its cache failed: nobody bills for it."""
     failure = call.failure
-    return failure is not None and failure.kind == "error" and not call.streamed
+    if failure is None or call.time_to_first_chunk is not None:
+        return False
+    return failure.refused or (call.cache is not None and call.cache.status == "error")
 
 
 _observers: weakref.WeakSet[Observer] = weakref.WeakSet()

@@ -26,6 +26,9 @@ class OpenCall:
         "context",
         "first_chunk",
         "last_chunk",
+        "later_in_batch",
+        "nested",
+        "parent_run_id",
         "request",
         "run_id",
         "sent",
@@ -33,6 +36,7 @@ class OpenCall:
         "start_time",
         "started",
         "stopped",
+        "streams",
         "trackers",
     )
 
@@ -52,6 +56,13 @@ class OpenCall:
         """LangChain's result, from the moment it is there until the call ends: the rest of its batch may still fail."""
         self.sent = True
         """False while it is known that the call has not begun: a later prompt of a batch."""
+        self.streams = False
+        """True for a call made by `stream` or `astream`, whether or not a chunk arrived."""
+        self.later_in_batch = False
+        """True for the prompts of a text-model batch after its first."""
+        self.parent_run_id: UUID | None = None
+        self.nested: tuple[UUID, ...] = ()
+        """Runs that began inside this one: an answer that one of them gave is billed there."""
         self.span: Span | None = None
         self.context: Context | None = None
         """The OpenTelemetry context that holds the span: parent of what the call does, and source of exemplars."""

@@ -64,6 +64,31 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    reserved: ClassVar[frozenset[str]] = frozenset(
+        {
+            "content",
+            "content_max_length",
+            "tool_definitions",
+            "redact",
+            "redact_patterns",
+            "attribution_keys",
+            "metric_attribution_keys",
+            "max_attribution_values",
+            "attribution_baggage",
+            "estimates",
+            "tiktoken_download",
+            "prices",
+            "cost_overrides",
+            "price_update",
+            "cache_ghost",
+            "limits",
+            "limit_store_timeout",
+            "records",
+            "describe",
+            "suppress_nested",
+        }
+    )
+    """Names that are settled and do nothing yet: setting one warns, so that nobody relies on it."""
     code_only: ClassVar[frozenset[str]] = frozenset({"limits", "redact", "cost_overrides"})
 
     # Where each option acts is said in its description; docs/settings.md is generated from this table.
@@ -193,6 +218,9 @@ class Settings(BaseModel):
                 super().__init__(**{**_environment_values(), **values})
             except ValidationError as error:
                 raise SettingsError(_explain(error)) from None
+            for name in sorted(self.reserved & self.model_fields_set):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    _warn_once(f"setting {name!r} has no effect in this version of langmeter")
 
 
 def variable(name: str) -> str | None:
@@ -278,4 +306,5 @@ def table() -> Iterator[SettingRow]:
     """Every setting, in order: what the documentation is generated from."""
     for name, field in Settings.model_fields.items():
         annotation = Settings.__annotations__[name]
-        yield SettingRow(name, str(annotation), variable(name), field.default, field.description or "")
+        note = "Reserved: no effect in this version. " if name in Settings.reserved else ""
+        yield SettingRow(name, str(annotation), variable(name), field.default, note + (field.description or ""))

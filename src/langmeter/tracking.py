@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextvars
 import math
+import os
 import threading
+import weakref
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from langmeter.events import usd
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from langmeter.events import ModelCall, PricedCall
 
 _ACCURACY: Final = 0.01
@@ -20,27 +20,12 @@ _LOG_BASE: Final = math.log((1 + _ACCURACY) / (1 - _ACCURACY))
 _SHORTEST: Final = 1e-6
 
 _trackers: contextvars.ContextVar[tuple[Usage, ...]] = contextvars.ContextVar("langmeter_trackers", default=())
-_claimed: Final[set[UUID]] = set()
+_all: Final[weakref.WeakSet[Usage]] = weakref.WeakSet()
 
 
 def active() -> tuple[Usage, ...]:
     """The totals that the current context feeds, outermost first."""
     return _trackers.get()
-
-
-def claim(run_id: UUID) -> tuple[Usage, ...]:
-    """`active`, for the first observer that asks for this run: a passed handler and one installed by `track()` both see it."""
-    trackers = _trackers.get()
-    if not trackers or run_id in _claimed:
-        return ()
-    _claimed.add(run_id)
-    return trackers
-
-
-def release(run_id: UUID | None, trackers: tuple[Usage, ...]) -> None:
-    """Forget a claim when its call has ended."""
-    if trackers and run_id is not None:
-        _claimed.discard(run_id)
 
 
 def push(usage: Usage) -> None:
@@ -86,6 +71,7 @@ class Usage:
     """
 
     def __init__(self, *, split: bool = True) -> None:
+        _all.add(self)
         self._lock = threading.Lock()
         self._split = split
         self._by_model: dict[str, Usage] = {}
@@ -120,6 +106,12 @@ class Usage:
         """Calls that cannot use the configured response cache (streams)."""
         self.unpriced_calls = 0
         """Calls whose price is not known: money that `cost_usd` does not contain."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<Usage calls={self.calls} tokens={self.total_tokens} cost_usd={self.cost_usd:f} "
+            f"saved_usd={self.saved_usd:f} unpriced_calls={self.unpriced_calls}>"
+        )
 
     @property
     def total_tokens(self) -> int:
@@ -177,7 +169,7 @@ class Usage:
     def to_dict(self) -> dict[str, Any]:
         """Everything as a JSON-ready dictionary; money as decimal strings, so that nothing is rounded."""
         figures = {name: getattr(self, name) for name in _FIGURES}
-        figures |= {"cost_usd": str(self.cost_usd), "saved_usd": str(self.saved_usd)}
+        figures |= {"cost_usd": format(self.cost_usd, "f"), "saved_usd": format(self.saved_usd, "f")}
         figures["duration_seconds"] = {"p50": self.duration_percentile(0.5), "p95": self.duration_percentile(0.95)}
         figures["time_to_first_chunk_seconds"] = {
             "p50": self.time_to_first_chunk_percentile(0.5),
@@ -250,3 +242,12 @@ _FIGURES: Final = (
     "unpriced_calls",
     "tokens_per_second",
 )
+
+
+def _after_fork_in_child() -> None:
+    for usage in list(_all):
+        usage._lock = threading.Lock()  # noqa: SLF001  (another thread of the parent may have held it)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -32,7 +32,9 @@ TEXT_PRICE = (1_500_000, 2_000_000)
 
 
 class ProviderError(Exception):
-    """What a provider's client raises."""
+    """What a provider's client raises when the provider says no."""
+
+    status_code = 500
 
 
 def usage_of(prompt: str) -> dict[str, int]:

@@ -32,7 +32,9 @@ _PAUSE = 0.002
 
 
 class Boom(Exception):  # noqa: N818  (the name is short on purpose)
-    """What a model raises on purpose; its text is content that must not leak."""
+    """A provider's refusal; its text is content that must not leak."""
+
+    status_code = 500
 
 
 def nothing() -> None:

@@ -575,7 +575,10 @@ def test_a_refused_request(instrumented, server, drive):
     assert error_type.endswith("RateLimitError")
     attributes = {**OPENAI_REQUEST, **server.address, "error.type": error_type}
     # The provider refused: no tokens, no money, and no duty to know a price.
-    assert [facts(span) for span in instrumented.spans()] == [a_span(attributes, status=(StatusCode.ERROR, None))]
+    streamed = {"gen_ai.request.stream": True} if drive in (STREAMS["stream"], STREAMS["astream"]) else {}
+    assert [facts(span) for span in instrumented.spans()] == [
+        a_span({**attributes, **streamed}, status=(StatusCode.ERROR, None))
+    ]
     assert figures(instrumented) == usage_metrics(attributes, calls=1, tokens=None, costs={})
 
 

@@ -35,6 +35,8 @@ _PACKAGES = (
     "opentelemetry-exporter-otlp-proto-grpc",
     "redis",
 )
+_INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
+_DEFAULT_INTERVAL = 60_000
 _TEMPORALITY = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 _PROBLEM = 1
 
@@ -70,12 +72,18 @@ def _findings() -> dict[str, Any]:
             signal: {**found._asdict(), "answers": answers.get(found.url)} for signal, found in destinations.items()
         },
         "temporality": standard_variable(_TEMPORALITY) or "cumulative",
-        "metric_export_interval_ms": int(standard_variable("OTEL_METRIC_EXPORT_INTERVAL") or 60_000),
+        "metric_export_interval_ms": _export_interval() or _DEFAULT_INTERVAL,
         "service_name": _resource_attribute("service.name") or "unknown_service",
         "service_instance_id": _resource_attribute("service.instance.id") or "fresh for every process",
         "settings": [setting._asdict() for setting in _settings_in_force(settings)],
         "problems": [*warnings, *_problems(settings, destinations, answers)],
     }
+
+
+def _export_interval() -> int | None:
+    """Milliseconds between two exports of metrics; None if the variable says no such thing."""
+    text = standard_variable(_INTERVAL) or str(_DEFAULT_INTERVAL)
+    return int(text) if text.isdigit() and int(text) > 0 else None
 
 
 def _installed(name: str) -> str | None:
@@ -140,7 +148,9 @@ def _problems(settings: Settings, destinations: dict[str, Destination], answers:
         yield f"nobody answers at {url} ({signals}); start a Collector there, or set OTEL_EXPORTER_OTLP_ENDPOINT"
     temporality = standard_variable(_TEMPORALITY)
     if temporality is not None and temporality.lower() != "cumulative":
-        yield f"{_TEMPORALITY} is {temporality}: totals on the boards need cumulative; unset it"
+        yield f"{_TEMPORALITY} is {temporality}: exact totals need cumulative; unset it"
+    if _export_interval() is None:
+        yield f"{_INTERVAL} is {standard_variable(_INTERVAL)!r}: give a positive number of milliseconds, or unset it"
     if _resource_attribute("service.instance.id"):
         yield "OTEL_RESOURCE_ATTRIBUTES fixes service.instance.id: processes would overwrite one another; remove it"
 

@@ -7,6 +7,7 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from types import TracebackType
 
 import typer
 
@@ -35,9 +36,23 @@ def run_program(program: str, arguments: tuple[str, ...], *, as_module: bool, as
             else:
                 sys.path.insert(0, str(Path(program).resolve().parent))
                 runpy.run_path(program, run_name="__main__")
+        except Exception as error:  # noqa: BLE001  (whatever the program raised)
+            # As Python itself would show it: without the frames that led here.
+            sys.excepthook(type(error), error, _own_frames(error))
+            raise SystemExit(1) from None
         finally:
             if as_json:
                 typer.echo(json.dumps({**usage.to_dict(), "covers": COVERS}), err=True)
+
+
+def _own_frames(error: BaseException) -> TracebackType | None:
+    """The traceback of the program alone, from its first frame on."""
+    traceback = own = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == "<frozen runpy>":
+            own = traceback.tb_next
+        traceback = traceback.tb_next
+    return own
 
 
 def _check(program: str, *, as_module: bool) -> None:

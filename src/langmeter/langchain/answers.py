@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from langmeter import semconv
 from langmeter.boundary import swallow
 from langmeter.events import ModelResponse, ReportedUsage, ToolCall
 from langmeter.langchain.names import LONGEST, clean, name_in
 from langmeter.pricing.usage import reported_usage
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 _EMPTY: Final[Mapping[str, Any]] = {}
 
@@ -76,6 +79,33 @@ def read(result: Any) -> ModelResponse:
         _first_name(facts, output, _FINGERPRINT_KEYS),
         _api_type(facts),
         _counted_elsewhere(choices, output, usage),
+    )
+
+
+def made_by(result: Any, run_ids: tuple[UUID | None, ...]) -> bool:
+    """Whether one of these runs made the answer: LangChain names a message without an id after the run that made it."""
+    first = next(iter(_choices(result)), None)
+    name = getattr(getattr(first, "message", None), "id", None)
+    if not isinstance(name, str):
+        return False
+    return any(name.startswith((f"lc_run--{run_id}", f"run-{run_id}")) for run_id in run_ids)
+
+
+def is_closing(token: Any, chunk: Any) -> bool:
+    """True for the empty chunk that LangChain adds itself to close a stream."""
+    return not token and getattr(getattr(chunk, "message", None), "chunk_position", None) == "last"
+
+
+def read_completion(completion: Any) -> ModelResponse | None:
+    """The paid answer inside an exception such as openai's `LengthFinishReasonError`; None if there is none."""
+    dump = getattr(getattr(completion, "usage", None), "model_dump", None)
+    counts = _provider_counts(_mapping(dump() if callable(dump) else None))
+    if counts is None:
+        return None
+    return ModelResponse(
+        reported_usage({**counts, "total_tokens": counts.get("input_tokens", 0) + counts.get("output_tokens", 0)}),
+        name_in(getattr(completion, "model", None)),
+        name_in(getattr(completion, "id", None)),
     )
 
 

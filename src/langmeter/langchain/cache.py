@@ -8,11 +8,14 @@ A look-up counts only if it is made on the frame's own object and not from insid
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import inspect
 import operator
 import re
 import threading
 import time
+import types
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -88,6 +91,8 @@ class CacheWatch:
         for name, call in _WATCHES.items():
             if not any(name in vars(base) for base in cls.__mro__):
                 continue
+            if isinstance(inspect.getattr_static(cls, name), staticmethod | classmethod):
+                continue  # does not know the object that it is called on; LangChain's own mark still tells of hits
             original = vars(cls).get(name)
             with shield("cache patch"):
                 try:
@@ -109,9 +114,14 @@ class _WatchedMethod:
         self._watch = watch
         self._original = original
         functools.update_wrapper(self, original)
+        if inspect.iscoroutinefunction(original):
+            self._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)  # how Python before 3.12 is told
+            mark = getattr(inspect, "markcoroutinefunction", None)
+            if mark is not None:
+                mark(self)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else functools.partial(self._watch, self._original, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
     def __call__(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
         return self._watch(self._original, instance, *args, **kwargs)
@@ -222,7 +232,7 @@ def _note(
         elif isinstance(found, list):  # LangChain's own test: a tuple is a miss
             # Read now: LangChain is about to mark the stored usage as free, in place.
             stored = answers.stored_usage(found)
-            event = CacheLookup("hit", type_of(cache), duration, stored.tokens, saved_tier=stored.tier)
+            event = CacheLookup("hit", type_of(cache), duration, stored.tokens, None, stored.tier, stored.cost_usd)
             outcome = answers.read_stored(found) if frame.keeps_answers else None
         else:
             event = CacheLookup("miss", type_of(cache), duration)

@@ -19,6 +19,14 @@ from langmeter.langchain.names import LONGEST, clean, name_in
 from langmeter.langchain.providers import Endpoint, endpoint_in, provider_name
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
+_FIRST_ERROR_STATUS: Final = 400
+_NOT_REACHED: Final = (
+    "APIConnectionError",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionRefusedError",
+    "ConnectionError",
+)
 _MODEL_KEYS: Final = ("model", "model_name", "model_id", "deployment_name", "azure_deployment")
 
 
@@ -182,13 +190,26 @@ def failure(error: BaseException, response: Any = None, *, with_message: bool = 
     if response is not None:
         with shield("partial response"):
             partial = answers.read_partial(response)
+    if partial is None and hasattr(error, "completion"):
+        with shield("partial response"):
+            partial = answers.read_completion(error.completion)
     kind = _kind(error)
     message, stack = "", None
     if kind != "abandoned":
         with shield("exception"):
             message = clean(str(error)) if with_message else ""
             stack = _stack(error, with_message=with_message)
-    return Failure(kind, error_type(error), message, stack, partial)
+    return Failure(kind, error_type(error), message, stack, _is_refusal(error), partial)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """True when the provider answered with an error status or was never reached; a time-out may still be billed."""
+    with shield("exception"):
+        status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status >= _FIRST_ERROR_STATUS
+        return type(error).__name__ in _NOT_REACHED
+    return False
 
 
 def error_type(error: BaseException) -> str:

@@ -70,13 +70,13 @@ class ModelFrames:
 
     def generate_with_cache(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         """`BaseChatModel._generate_with_cache`: one prompt; look-ups, nesting and the true end time."""
-        with _Prompt(self._call_of(kwargs), self.cache(instance)) as prompt:
+        with _Prompt(self._observer, self._call_of(kwargs), self.cache(instance)) as prompt:
             return prompt.answered(wrapped(*args, **kwargs))
 
     async def agenerate_with_cache(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         """`BaseChatModel._agenerate_with_cache`; LangChain fires nothing when it is cancelled."""
         call = self._call_of(kwargs)
-        with _Prompt(call, self.cache(instance)) as prompt:
+        with _Prompt(self._observer, call, self.cache(instance)) as prompt:
             try:
                 return prompt.answered(await wrapped(*args, **kwargs))
             except BaseException as error:
@@ -144,7 +144,9 @@ class ModelFrames:
     def _batch_frame(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Frame:
         prompts = args[0] if args else kwargs.get("messages")
         starts = len(prompts) if isinstance(prompts, list) else 1
-        return Frame(self.model(instance), starts=starts, sends_at_start=False)
+        frame = Frame(self.model(instance), starts=starts, sends_at_start=False)
+        frame.waits = starts > 1
+        return frame
 
     def _stream_frame(self, instance: Any) -> Frame:
         frame = Frame(self.model(instance), starts=1)
@@ -206,9 +208,10 @@ class ModelFrames:
 class _Prompt:
     """`with` one prompt under way: its look-ups are seen, its span is current, and its true end is noted."""
 
-    __slots__ = ("_attached", "_call", "_frame", "_token")
+    __slots__ = ("_attached", "_call", "_frame", "_observer", "_token")
 
-    def __init__(self, call: OpenCall | None, cache: Any) -> None:
+    def __init__(self, observer: Observer, call: OpenCall | None, cache: Any) -> None:
+        self._observer = observer
         self._call = call
         self._frame = Frame()
         self._frame.cache = cache
@@ -219,6 +222,9 @@ class _Prompt:
         if call is not None:
             self._frame.run_id = call.run_id
             call.sent = True
+            if call.span is None:
+                with shield("prompt"):
+                    self._observer.send(call)
             if call.context is not None:
                 self._attached = otel_context.attach(call.context)
         self._token = state.enter(self._frame)

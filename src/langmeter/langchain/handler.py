@@ -10,8 +10,8 @@ from opentelemetry import context as otel_context
 
 from langmeter import semconv
 from langmeter.boundary import guarded
-from langmeter.events import CacheLookup, Failure, ModelResponse
-from langmeter.langchain import extract
+from langmeter.events import CacheLookup, Failure, ModelResponse, ReportedUsage
+from langmeter.langchain import answers, extract
 from langmeter.langchain.state import Frame, current_frame
 from langmeter.observer import Observer, Providers, observer_for
 from langmeter.settings import Settings
@@ -62,6 +62,8 @@ class CallbackHandler(BaseCallbackHandler):
     run_inline = True
     steps_back = False
     """True for a handler that only counts for `track()`: it does not silence the handlers that the application passes."""
+    retired = False
+    """True once `uninstrument()` has taken it out: chains under way still have it in their lists."""
     ignore_agent = True
     ignore_retriever = True
     ignore_retry = True
@@ -102,14 +104,20 @@ class CallbackHandler(BaseCallbackHandler):
     def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Open a text-model call."""
         call = self._start("text_completion", serialized, run_id, kwargs)
-        frame = current_frame()
-        if call is not None and frame is not None and frame.cache is not None:
+        frame = current_frame() if self._is_first() else None
+        if call is None:
+            return
+        if kwargs.get("batch_size", 1) > 1:
+            call.later_in_batch = frame is None or frame.opened[:1] != [run_id]
+        if frame is not None and frame.cache is not None:
             call.cache = frame.missed(prompts[0])
 
-    def on_llm_new_token(self, token: Any = None, *, run_id: UUID, **_: Any) -> None:
+    def on_llm_new_token(self, token: Any = None, *, run_id: UUID, chunk: Any = None, **_: Any) -> None:
         """Note a chunk. LangChain passes `token` by position or by name, as text or as a list; its content is not read."""
         call = self.observer.runs.get(run_id)
-        if call is not None and (call.first_chunk is None or call.chunk_gaps is not None):
+        if call is None:
+            return
+        if call.first_chunk is None or (call.chunk_gaps is not None and not answers.is_closing(token, chunk)):
             self.observer.chunk(call)
 
     @guarded("on_stream_event")
@@ -126,7 +134,7 @@ class CallbackHandler(BaseCallbackHandler):
         if call is not None:
             outcome = ModelResponse()
             try:
-                outcome = extract.model_response(response)
+                outcome = _own(extract.model_response(response), response, call)
             finally:
                 self.observer.finish(call, outcome)
 
@@ -166,11 +174,15 @@ class CallbackHandler(BaseCallbackHandler):
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
+    def _is_first(self) -> bool:
+        """Whether this handler has the frames and the blocks of `track()` to itself: the installed one, or where none is."""
+        return installed.handler is None or installed.handler is self
+
     def _start(self, operation: Operation, serialized: Any, run_id: UUID, kwargs: dict[str, Any]) -> OpenCall | None:
-        active = installed.handler
-        if active is not None and active is not self and not active.steps_back:
+        active, first = installed.handler, self._is_first()
+        if self.retired or (not first and active is not None and not active.steps_back):
             return None
-        frame = current_frame()
+        frame = current_frame() if first else None
         model = frame.claim() if frame is not None else None
         request = extract.model_request(
             operation,
@@ -181,10 +193,24 @@ class CallbackHandler(BaseCallbackHandler):
             endpoint=model.endpoint if model is not None else None,
             class_name=model.class_name if model is not None else None,
         )
-        call = self.observer.begin(run_id, kwargs.get("parent_run_id"), request)
+        waits = frame is not None and model is not None and frame.waits
+        call = self.observer.begin(run_id, kwargs.get("parent_run_id"), request, tracked=first, waits=waits)
         if call is not None and frame is not None and model is not None:
             _enter(frame, call, run_id)
         return call
+
+
+def _own(outcome: ModelResponse, response: Any, call: OpenCall) -> ModelResponse:
+    """The answer without what another run is billed for, and without a mark of replay that is not its own."""
+    if outcome.usage.replayed and answers.made_by(response, (call.run_id,)):
+        # A cache in memory shares the answer with the call that made it: a hit meanwhile has marked both.
+        outcome = outcome._replace(usage=outcome.usage._replace(replayed=False))
+    if call.nested and answers.made_by(response, call.nested):
+        # A model that hands on the answer of another one.
+        outcome = outcome._replace(usage=ReportedUsage(), usage_counted_elsewhere=True)
+    elif outcome.usage_counted_elsewhere and not call.later_in_batch:
+        outcome = outcome._replace(usage_counted_elsewhere=False)
+    return outcome
 
 
 def close_failed(observer: Observer, run_id: UUID | None, error: BaseException, response: Any = None) -> None:
@@ -214,6 +240,7 @@ def _enter(frame: Frame, call: OpenCall, run_id: UUID) -> None:
     call.sent = frame.sends_at_start
     if frame.bypasses is not None:
         call.cache = CacheLookup("bypass", frame.bypasses)
+    call.streams = frame.armed
     if frame.armed and call.context is not None:
         # A stream opens its run inside its first step: the frame around that step detaches what is attached here.
         frame.armed = False

@@ -43,10 +43,12 @@ class _Installation:
     def install(self) -> None:
         register_hook()
         self._patches.apply()
+        self.handler.retired = False
         installed.handler = self.handler
 
     def remove(self) -> None:
         installed.handler = None
+        self.handler.retired = True
         self._patches.remove()
         self._watch.restore()
 

@@ -154,20 +154,22 @@ def endpoint_in(serialized: object) -> Endpoint:
 
 
 def _attribute(target: object, path: str) -> object:
-    for name in path.split("."):
+    *parents, last = path.split(".")
+    for name in parents:
         # `vars` first: a cached property such as ChatAnthropic's `_client` would build a client when merely looked at.
-        target = _stored(target, name)
+        target = _stored(target, name, of_client=False)
         if target is None:
             return None
-    return target
+    return _stored(target, last, of_client=bool(parents))
 
 
-def _stored(target: object, name: str) -> object:
+def _stored(target: object, name: str, *, of_client: bool) -> object:
+    """A stored value. A property is run only on a client that exists: a model's own may build one, or wait for something."""
     for values in _instance_values(target):
         if name in values:
             return values[name]
     member = getattr(type(target), name, None)
-    if isinstance(member, property) and type(target).__module__.partition(".")[0] != "langchain_core":
+    if of_client and isinstance(member, property):
         try:
             return getattr(target, name)
         except Exception:  # noqa: BLE001  (a property of somebody else's client)

@@ -45,6 +45,7 @@ class Frame:
         "run_id",
         "sends_at_start",
         "starts",
+        "waits",
     )
 
     def __init__(self, model: Model | None = None, *, starts: int = 0, sends_at_start: bool = True) -> None:
@@ -53,6 +54,8 @@ class Frame:
         """Start callbacks that still belong to this frame: a nested model of a class that hides its methods must not claim it."""
         self.sends_at_start = sends_at_start
         """False where LangChain announces all prompts of a batch before it sends the first."""
+        self.waits = False
+        """True where prompts are announced together and sent one after the other."""
         self.opened: list[UUID] = []
         """The runs whose start callbacks belong to this frame."""
         self.run_id: UUID | None = None

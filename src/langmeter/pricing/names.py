@@ -18,6 +18,8 @@ _PROVIDERS = {
     "aws.bedrock": "aws",
     "openai-mantle": "aws",
     "azure.ai.openai": "azure",
+    "azure.ai.inference": "azure",
+    "azureaichatcompletionsmodel": "azure",
     "azure-openai": "azure",
     "azure_openai": "azure",
     "cloudflare_workers_ai": "cloudflare",

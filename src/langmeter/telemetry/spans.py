@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -13,8 +14,6 @@ from langmeter import semconv
 from langmeter.events import Failure, ModelCall, ModelRequest, ModelResponse, PricedCall, TokenUsage, usd
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from opentelemetry._logs import Logger
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
@@ -42,6 +41,12 @@ _USAGE_FIELDS: Final = tuple((name, TokenUsage._fields.index(field)) for name, f
 def run_context(span: Span, run_id: UUID | None) -> Context:
     """The current context with `span` in it, and the run id beside it: see `parent_context`."""
     return otel_context.set_value(_RUN_ID, run_id, trace.set_span_in_context(span))
+
+
+def current_run_id() -> UUID | None:
+    """The run whose work the current context belongs to, if any."""
+    run_id = otel_context.get_value(_RUN_ID)
+    return run_id if isinstance(run_id, UUID) else None
 
 
 def parent_context(parent_run_id: UUID | None, parent: Context | None) -> Context | None:
@@ -131,7 +136,8 @@ def _attributes(priced: PricedCall) -> dict[str, AttributeValue]:
     response = call.response
     if response is not None:
         _add_response(attributes, call, response)
-    if call.streamed and call.failure is not None and not (response is not None and response.finish_reasons):
+    open_choice = call.time_to_first_chunk is not None and not (response is not None and response.finish_reasons)
+    if open_choice and call.failure is not None:
         attributes[semconv.RESPONSE_FINISH_REASONS] = (semconv.FINISH_ERROR,)
     _add_usage(attributes, call)
     if call.cache is not None:
