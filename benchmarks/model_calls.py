@@ -1,11 +1,13 @@
 """Added time of a model call: langmeter against no handler, an empty handler and the bare-SDK floor.
 
-    python benchmarks/model_calls.py [--rounds 40] [--others] [--json FILE]
+    python benchmarks/model_calls.py [--repeats 3] [--others] [--json FILE]
 
 The floor is what the same telemetry would cost written directly against the SDK: one inline handler that does nothing,
 one span with the same attributes, one synchronous record for every metric point that langmeter emits, counters included.
-All variants run in one process, interleaved; the figures are medians of the paired differences to "no handler", in
-microseconds. `--others` measures the other LangChain instrumentations that are installed beside it.
+Each variant runs in processes of its own, in turn: switching instrumentations on and off in one process would undo the
+interpreter's specialisation of LangChain's classes, and not every one of them comes off again. Figures are processor
+time of the calling thread, the best block of all repeats, in microseconds. `--others` measures the other LangChain
+instrumentations that are installed beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import argparse
 import asyncio
 import gc
 import json
-import statistics
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +47,8 @@ USAGE = {
 FACTS = {"model_name": "gpt-4o-2024-08-06", "finish_reason": "stop", "id": "chatcmpl-1", "model_provider": "openai"}
 CALLS = 40
 CHUNKS = 500
+WARM_BLOCKS = 6
+BLOCKS = 15
 
 
 class Chat(BaseChatModel):
@@ -199,67 +204,63 @@ def openllmetry(tracer_provider, meter_provider):
     return third_party(LangchainInstrumentor(), tracer_provider=tracer_provider, meter_provider=meter_provider)
 
 
-def opentelemetry_genai(tracer_provider, meter_provider):
-    from opentelemetry.instrumentation.genai.langchain import LangChainInstrumentor
-
-    return third_party(LangChainInstrumentor(), tracer_provider=tracer_provider, meter_provider=meter_provider)
-
-
 def third_party(instrumentor, **given):
     @contextmanager
     def switch():
         instrumentor.instrument(**given)
-        try:
-            yield
-        finally:
-            instrumentor.uninstrument()
+        yield
 
     return switch
 
 
-def others(sampler):
-    found = {}
-    for name, make in (
-        ("OpenInference", openinference),
-        ("OpenLLMetry", openllmetry),
-        ("OpenTelemetry GenAI", opentelemetry_genai),
-    ):
-        try:
-            found[name] = make(*providers(sampler))
-        except ImportError as error:
-            print(f"  {name}: not installed ({error})")
-    return found
+VARIANTS = {
+    "no handler": lambda *_: nothing,
+    "empty handler": lambda *_: hooked(Empty()),
+    "bare-SDK floor": lambda *given: hooked(Floor(*given)),
+    "langmeter": instrumented,
+}
+OTHERS = {"OpenInference": openinference, "OpenLLMetry": openllmetry}
+SAMPLERS = {"sampled": ALWAYS_ON, "not sampled": ALWAYS_OFF}
 
 
-def paired(variants, work, rounds, per):
-    """Median, lower and upper quartile of the difference to the first variant, in microseconds per unit of work."""
-    times = {name: [] for name in variants}
-    for number in range(rounds + 2):
-        for name, switch in variants.items():
-            with switch():
+def measure(variant, sampling):
+    """The best block of each workload, in microseconds per call or chunk: what one process prints."""
+    register_configure_hook(SLOT, inheritable=True)
+    loop = asyncio.new_event_loop()
+    best = {}
+    with {**VARIANTS, **OTHERS}[variant](*providers(SAMPLERS[sampling]))():
+        for title, (work, per) in workloads(loop).items():
+            for _ in range(WARM_BLOCKS):
                 work()
+            blocks = []
+            for _ in range(BLOCKS):
                 gc.collect()
                 gc.disable()
                 started = time.thread_time()
                 work()
-                elapsed = time.thread_time() - started
+                blocks.append((time.thread_time() - started) / per * 1e6)
                 gc.enable()
-            if number > 1:
-                times[name].append(elapsed / per * 1e6)
-    base = times[next(iter(variants))]
-    rows = {}
-    for name, values in times.items():
-        differences = [value - plain for value, plain in zip(values, base, strict=True)]
-        lower, middle, upper = statistics.quantiles(differences, n=4) if name != next(iter(variants)) else (0, 0, 0)
-        rows[name] = {"median": statistics.median(values), "added": middle, "lower": lower, "upper": upper}
-    return rows
+            best[title] = min(blocks)
+    loop.close()
+    return best
 
 
-def show(title, rows):
-    print(f"\n{title}")
-    for name, row in rows.items():
-        added = f"+{row['added']:7.2f}  [{row['lower']:+.2f} … {row['upper']:+.2f}]" if row["added"] else ""
-        print(f"  {name:<34} {row['median']:9.2f} µs   {added}")
+def in_a_process_of_its_own(variant, sampling):
+    command = [sys.executable, "-W", "ignore", __file__, "--measure", variant, sampling]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        print(f"  {variant}: {finished.stderr.strip().splitlines()[-1]}")
+        return None
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
+def show(sampling, best):
+    print(f"\n{sampling}: added microseconds ('no handler': the whole call or chunk)")
+    plain = best["no handler"]
+    print(f"  {'':<24}" + "".join(f"{variant:>18}" for variant in best))
+    for title in plain:
+        added = [row[title] - (plain[title] if variant != "no handler" else 0) for variant, row in best.items()]
+        print(f"  {title:<24}" + "".join(f"{value:18.1f}" for value in added))
 
 
 def check():
@@ -304,27 +305,25 @@ def workloads(loop):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=3, help="processes for each variant")
     parser.add_argument("--others", action="store_true", help="measure other LangChain instrumentations too")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--measure", nargs=2, metavar=("VARIANT", "SAMPLING"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    register_configure_hook(SLOT, inheritable=True)
+    if options.measure:
+        print(json.dumps(measure(*options.measure)))
+        return
     check()
-    loop = asyncio.new_event_loop()
     results = {}
-    for sampling, sampler in (("sampled", ALWAYS_ON), ("not sampled", ALWAYS_OFF)):
-        variants = {
-            "no handler": nothing,
-            "empty handler": hooked(Empty()),
-            "bare-SDK floor": hooked(Floor(*providers(sampler))),
-            "langmeter": instrumented(*providers(sampler)),
-        }
-        if options.others:
-            variants |= others(sampler)
-        for title, (work, per) in workloads(loop).items():
-            rows = results[f"{title} ({sampling})"] = paired(variants, work, options.rounds, per)
-            show(f"{title} ({sampling})", rows)
-    loop.close()
+    for sampling in SAMPLERS:
+        best = results[sampling] = {}
+        for _ in range(options.repeats):
+            for variant in (*VARIANTS, *(OTHERS if options.others else ())):
+                found = in_a_process_of_its_own(variant, sampling)
+                if found is not None:
+                    before = best.setdefault(variant, found)
+                    best[variant] = {title: min(value, before[title]) for title, value in found.items()}
+        show(sampling, best)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 
