@@ -23,6 +23,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from langmeter import boundary
 
+# Taken out of the environment: langmeter would warn about it in every process that a test starts.
+_REQUIRE_STACK = os.environ.pop("LANGMETER_REQUIRE_STACK", None)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -169,7 +172,7 @@ def require_program() -> Callable[[str], Path]:
         found = str(local) if os.access(local, os.X_OK) else shutil.which(name)
         if found is None:
             reason = f"{name} is neither in .tools/bin nor on the PATH: run `make stack-tools`"
-            if os.environ.get("LANGMETER_REQUIRE_STACK") == "1":
+            if _REQUIRE_STACK == "1":
                 pytest.fail(reason)
             pytest.skip(reason)
         return Path(found)
