@@ -67,6 +67,22 @@ class ReportedUsage(NamedTuple):
     """What a gateway says it charged, in US dollars."""
     replayed: bool = False
     """True when LangChain marked the answer as served by its response cache (`total_cost: 0`)."""
+    tier_is_final: bool = False
+    """True when the answer itself named its tier, the standard one included: what the request asked for is void then."""
+
+
+class PricingTerms(NamedTuple):
+    """What is known about the price of a call that no answer states: from the request, its metadata or `call_pricing`."""
+
+    service_tier: str | None = None
+    processing: str | None = None
+    """`batch` for the Batch API."""
+    speed: str | None = None
+    base_model: str | None = None
+    """The model whose prices apply, as `model` or `provider/model`: an inference profile hides it."""
+    multiplier: Decimal | None = None
+    override: tuple[tuple[str, Decimal], ...] | None = None
+    """Price key to US dollars, as in a price file."""
 
 
 class ModelRequest(NamedTuple):
@@ -82,6 +98,9 @@ class ModelRequest(NamedTuple):
     """Sampling parameters and the like: (`semconv` attribute name, value)."""
     attribution: tuple[tuple[str, str], ...] = ()
     """Attribution allowed on metrics: (key, value), already bounded in number and in distinct values."""
+    deployment: str | None = None
+    """The name of an Azure deployment, which price overrides may name."""
+    terms: PricingTerms | None = None
 
 
 class ToolCall(NamedTuple):
@@ -223,6 +242,8 @@ class ModelCall(NamedTuple):
     streamed: bool = False
     cache: CacheLookup | None = None
     """None when no response cache was configured or it was switched off for this call."""
+    estimated: TokenUsage | None = None
+    """Our estimate of what was used, where the provider reported nothing; never mixed with what it reports."""
 
     @property
     def response(self) -> ModelResponse | None:

@@ -195,9 +195,17 @@ class Observer:
         return self._price_usage(call, usage), None
 
     def _price_usage(self, call: ModelCall, usage: ReportedUsage) -> Cost:
-        response = call.response
-        model = (response.model if response is not None else None) or call.request.model
-        return self._catalog.price(call.request.provider, model, usage, at=call.start_time / _NANOSECONDS)
+        request, response = call.request, call.response
+        model = (response.model if response is not None else None) or request.model
+        return self._catalog.price(
+            request.provider,
+            model,
+            usage,
+            at=call.start_time / _NANOSECONDS,
+            requested=None if model == request.model else request.model,
+            deployment=request.deployment,
+            terms=request.terms,
+        )
 
     def _deliver(self, call: OpenCall, priced: PricedCall) -> None:
         # Two walls, so that neither sink costs the other; bare `try` because every call comes through here.

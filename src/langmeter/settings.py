@@ -79,7 +79,7 @@ class Settings(BaseModel):
             "tiktoken_download",
             "prices",
             "cost_overrides",
-            "price_update",
+            "auto_update",
             "cache_ghost",
             "limits",
             "limit_store_timeout",
@@ -179,7 +179,7 @@ class Settings(BaseModel):
         default=None,
         description="Price overrides as a dictionary, in the form of the file. Code only. Acts in: pricing.catalog.",
     )
-    price_update: bool = Field(
+    auto_update: bool = Field(
         default=False,
         description="Whether the price table may update itself over the network. Acts in: pricing.catalog.",
     )

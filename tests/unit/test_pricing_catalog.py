@@ -21,7 +21,7 @@ from langmeter import boundary
 from langmeter.errors import SettingsError
 from langmeter.events import Cost, CostParts, ReportedUsage, TokenUsage
 from langmeter.pricing.cards import Card, Source
-from langmeter.pricing.catalog import Catalog, GenaiPrices, PricingUnavailableError, cached_cost
+from langmeter.pricing.catalog import Catalog, GenaiPrices, PricingUnavailableError, Subject, cached_cost
 from langmeter.pricing.compilation import compile_card
 from langmeter.pricing.names import clean_model, match_kind, nearest, price_provider
 from langmeter.pricing.periods import period
@@ -142,8 +142,12 @@ def test_the_nearest_name_keeps_family_and_size():
 # -- tiers -----------------------------------------------------------------------------------------------------------
 
 
+def nothing(subject, at):
+    return None
+
+
 def rates(provider, model, tier, at=NOON):
-    card = GenaiPrices().card(provider, model, tier, at)
+    card = GenaiPrices().card(Subject(provider, model, tier), at, nothing)
     return (card.rates.input, card.rates.output, card.source.tier, card.source.tier_unmatched)
 
 
@@ -204,7 +208,7 @@ def test_a_card_is_kept_until_its_price_changes():
     class Table:
         name = "table"
 
-        def card(self, provider, model, tier, at):
+        def card(self, subject, at, below):
             asked.append(at)
             prices = {"input_mtok": Decimal(int(at)), "output_mtok": Decimal(1)}
             return compile_card(prices, Source("table"), valid_from=at // 10 * 10, valid_until=at // 10 * 10 + 10)
@@ -315,7 +319,7 @@ class Everything:
 
     name = "everything"
 
-    def card(self, provider, model, tier, at):
+    def card(self, subject, at, below):
         return compile_card({"input_mtok": Decimal(1), "output_mtok": Decimal(1)}, Source(self.name))
 
 
@@ -348,8 +352,8 @@ def test_the_first_source_that_knows_wins():
     class Knows(Everything):
         name = "override"
 
-        def card(self, provider, model, tier, at):
-            return super().card(provider, model, tier, at) if model == "gpt-4o" else None
+        def card(self, subject, at, below):
+            return super().card(subject, at, below) if subject.model == "gpt-4o" else None
 
     catalog = Catalog(Settings(), overrides=(Knows(), Everything()))
     assert catalog.price("openai", "gpt-4o", USED, at=NOON).source == "override"
@@ -361,7 +365,7 @@ def test_a_broken_source_hides_no_other(caplog):
     class Broken:
         name = "broken-test-source"
 
-        def card(self, provider, model, tier, at):
+        def card(self, subject, at, below):
             raise PricingUnavailableError("gone")
 
     caplog.set_level(logging.WARNING, "langmeter.pricing")
@@ -527,7 +531,7 @@ def test_a_wrong_override_says_what_is_wrong(override, message):
 
 
 def test_cards_are_immutable():
-    card = GenaiPrices().card("openai", "gpt-4o", None, NOON)
+    card = GenaiPrices().card(Subject("openai", "gpt-4o"), NOON, nothing)
     assert isinstance(card, Card)
     with pytest.raises(AttributeError):
         card.fee = 1.0

@@ -62,7 +62,7 @@ def reported_usage(
         if "cost" in answer or "response_cost" in answer or (type(billing) is dict and "cost" in billing):
             charge = gateway_charge(answer, tokens)
         replayed = "total_cost" in usage and _is_zero(usage["total_cost"])
-        return _build(ReportedUsage, (tokens, tier, charge, replayed))
+        return _build(ReportedUsage, (tokens, tier, charge, replayed, said is not None))
     except Exception:  # noqa: BLE001  (values of the application may raise from any method; the usage is unknown then)
         return ReportedUsage()
 

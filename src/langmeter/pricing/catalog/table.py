@@ -1,8 +1,7 @@
-"""Prices for model calls: the sources in order, their cards, and what is said when there is none.
+"""The table of the genai-prices library: the only module that knows it, with `updates`.
 
-The only module that knows genai-prices. The library is imported by `Catalog.preload`, or at the first price that nothing
-cheaper answers, never when this module is imported; it is asked once per (provider, model, tier) and price period. No
-network call is made and no global state of the library is set.
+The library is imported when a price is first wanted, never when this module is; it is asked once per (provider, model,
+tier) and price period. No network call is made and no global state of the library is set.
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from langmeter.boundary import swallow
-from langmeter.events import PICODOLLARS_PER_DOLLAR, Cost, CostParts, ReportedUsage, TokenUsage
-from langmeter.pricing import notices
-from langmeter.pricing.cards import Card, Source, Unpriced, unpriceable
+from langmeter.pricing.cards import Card, Source
+from langmeter.pricing.catalog.sources import PricingUnavailableError
 from langmeter.pricing.compilation import compile_card
-from langmeter.pricing.names import clean_model, match_kind, nearest, price_provider
+from langmeter.pricing.names import match_kind, price_provider
 from langmeter.pricing.periods import period
 
 if TYPE_CHECKING:
@@ -25,129 +22,11 @@ if TYPE_CHECKING:
 
     from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation
 
-    from langmeter.settings import Settings
+    from langmeter.events import TokenUsage
+    from langmeter.pricing.catalog.sources import Below, Subject
 
-_MAX_KEYS = 4_096
 _TIER_DIMENSIONS = ("service_tier", "processing", "speed")
 _FREE = re.compile(r"\bfree\b|included in the subscription", re.IGNORECASE)
-_PROBE_MODEL = ("openai", "gpt-4o")
-
-
-class PriceSource(Protocol):
-    """Something that knows prices: an override, a correction, a table."""
-
-    name: str
-
-    def card(self, provider: str, model: str, tier: str | None, at: float) -> Card | None:
-        """The card in force at `at` (unix seconds), None when the model is not known here.
-
-        Called on the thread of the model call, once per (provider, model, tier) and price period. `provider` is the
-        caller's name for it, `model` is cleaned of paths. An exception counts as an unavailable source.
-        """
-
-
-class PricingUnavailableError(Exception):
-    """A price source cannot answer at all; the message says why."""
-
-
-class Catalog:
-    """The price of every model call, from the first source that knows its model.
-
-    Safe to share between threads: a warm price is a look-up in a dictionary and takes no lock. Nothing raises: what goes
-    wrong is counted at the boundary and the call is unpriced.
-
-    Args:
-        settings: reserved for the file of overrides and for online updates.
-        overrides: sources asked before genai-prices, in order.
-    """
-
-    __slots__ = ("_cards", "_settings", "_sources", "_table")
-
-    def __init__(self, settings: Settings, *, overrides: tuple[PriceSource, ...] = ()) -> None:
-        self._settings = settings
-        self._table = GenaiPrices()
-        self._sources: tuple[PriceSource, ...] = (*overrides, self._table)
-        self._cards: dict[tuple[str, str | None, str | None], Card | Unpriced] = {}
-
-    def price(self, provider: str, model: str | None, usage: ReportedUsage, *, at: float) -> Cost:
-        """What a call costs.
-
-        Args:
-            provider: a LangChain provider name or a `gen_ai.provider.name`.
-            model: as the answer, or else the request, names it.
-            usage: priced as given, whether or not a cache replayed it: that is for the caller to know.
-            at: start of the request, unix seconds. Prices in force at that instant apply.
-        """
-        try:
-            tokens, tier, charge, _ = usage
-            if charge is not None:
-                return reported_cost(charge, tier)
-            if tokens is None:
-                return unpriceable(tier, "no_usage")
-            key = (provider, model, tier)
-            card = self._cards.get(key)
-            if card is None or not card.valid_from <= at < card.valid_until:
-                card = self._first_sight(key, at)
-            return card.cost(tokens)
-        except Exception as error:  # noqa: BLE001  (no price is worth the application's call)
-            swallow("pricing", error)
-            return Cost("unpriced", reason="pricing_unavailable")
-
-    def preload(self) -> None:
-        """Import the price table and touch its data (about 70 ms), so that no model call has to wait for it.
-
-        Meant for a thread of our own when instrumentation is switched on. Never raises.
-        """
-        try:
-            self._table.card(*_PROBE_MODEL, None, 0.0)
-        except PricingUnavailableError as error:
-            notices.unavailable(self._table.name, error)
-        except Exception as error:  # noqa: BLE001  (no price is worth the application's start)
-            swallow("pricing", error)
-
-    def _first_sight(self, key: tuple[str, str | None, str | None], at: float) -> Card | Unpriced:
-        card = self._find(key, at)
-        cards = self._cards
-        if len(cards) >= _MAX_KEYS:
-            # Dropping everything is rare and costs 0.2 ms per model still in use; it needs no lock that a fork could break.
-            cards = self._cards = {}
-        cards[key] = card
-        return card
-
-    def _find(self, key: tuple[str, str | None, str | None], at: float) -> Card | Unpriced:
-        provider, model, tier = key
-        available = True
-        name = clean_model(model) if model else ""
-        for source in self._sources if name else ():
-            try:
-                card = source.card(provider, name, tier, at)
-            except PricingUnavailableError as error:
-                available = False
-                notices.unavailable(source.name, error)
-            except Exception as error:  # noqa: BLE001  (one broken source must not hide the others)
-                available = False
-                swallow("pricing", error)
-            else:
-                if card is not None:
-                    if card.source.match == "loose":
-                        notices.loose_match(provider, name, card.source.model_id, card.source.version)
-                    return card
-        if not available:
-            return Unpriced(unpriceable(tier, "pricing_unavailable"))
-        if name and notices.first_time("unknown", provider, name):
-            known = self._table.known(provider)
-            notices.unknown_model(provider, name, self._table.label(), nearest(name, known))
-        return Unpriced(unpriceable(tier, "unknown_model"))
-
-
-def reported_cost(charge: float, tier: str | None = None) -> Cost:
-    """The cost of a call whose gateway said what it charged (US dollars). It comes in one piece, so it is all `other`."""
-    return Cost("reported", CostParts(other=round(charge * PICODOLLARS_PER_DOLLAR)), "provider", tier=tier)
-
-
-def cached_cost() -> Cost:
-    """The cost of a call that a response cache answered: nothing, whatever its model."""
-    return Cost("cached", CostParts())
 
 
 class GenaiPrices:
@@ -159,9 +38,10 @@ class GenaiPrices:
         self._library: ModuleType | None = None
         self._broken: PricingUnavailableError | None = None
 
-    def card(self, provider: str, model: str, tier: str | None, at: float) -> Card | None:
+    def card(self, subject: Subject, at: float, below: Below) -> Card | None:  # noqa: ARG002  (nothing is below a table)
         """See `PriceSource`; about 0.2 ms once the library is loaded."""
         when = datetime.fromtimestamp(at, UTC)
+        provider, model, tier = subject.provider, subject.model or "", subject.tier
         provider_id = price_provider(provider)
         found = self._look_up(provider_id, model, when)
         # The library also matches provider names by substring, which would price `my_openai_proxy` as OpenAI.
