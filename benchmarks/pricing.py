@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from langmeter.events import TokenUsage
-from langmeter.pricing.catalog import Catalog, GenaiPrices
+from langmeter.pricing.catalog import Catalog, GenaiPrices, Subject
 from langmeter.pricing.usage import reported_usage
 from langmeter.settings import Settings
 
@@ -61,7 +61,7 @@ def compare(seed: int, *, share: float = 1.0, vectors: int = 3) -> Comparison:
             for tier in TIERS if getattr(model, "price_variants", None) else (None, "flex"):
                 for _ in range(vectors):
                     tokens, at = random_tokens(rng), random_instant(rng, model)
-                    card = table.card(provider.id, model.id, tier, at)
+                    card = table.card(Subject(provider.id, model.id, tier), at, nothing)
                     cost = card.cost(tokens) if card else None
                     ours = cost.amount if cost else None
                     try:
@@ -76,6 +76,10 @@ def compare(seed: int, *, share: float = 1.0, vectors: int = 3) -> Comparison:
                     if not same:
                         differences.append(Difference(provider.id, model.id, tier, at, tokens, ours, theirs))
     return Comparison(compared, priced, refused, differences)
+
+
+def nothing(subject, at):
+    return None
 
 
 def random_tokens(rng: random.Random) -> TokenUsage:

@@ -18,6 +18,7 @@ from langmeter import bootstrap, semconv, tracking
 from langmeter.boundary import shield, swallow
 from langmeter.events import CacheLookup, Failure, ModelCall, ModelResponse, PricedCall, ReportedUsage
 from langmeter.pricing.catalog import Catalog, cached_cost
+from langmeter.pricing.tiers import agreed_tier
 from langmeter.runs import OpenCall, RunTable
 from langmeter.telemetry.metrics import metrics_for
 from langmeter.telemetry.spans import Spans, current_run_id, parent_context, run_context
@@ -197,6 +198,8 @@ class Observer:
     def _price_usage(self, call: ModelCall, usage: ReportedUsage) -> Cost:
         request, response = call.request, call.response
         model = (response.model if response is not None else None) or request.model
+        if request.terms is not None:
+            usage = usage._replace(tier=agreed_tier(usage, request.terms))
         return self._catalog.price(
             request.provider,
             model,
@@ -205,6 +208,7 @@ class Observer:
             requested=None if model == request.model else request.model,
             deployment=request.deployment,
             terms=request.terms,
+            model_time=lambda: call.duration / (1 + self.runs.count(request.provider, request.model)),
         )
 
     def _deliver(self, call: OpenCall, priced: PricedCall) -> None:

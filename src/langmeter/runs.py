@@ -103,6 +103,11 @@ class RunTable:
         """The open call of a run, removed: the second end of the same run finds nothing."""
         return self._calls.pop(run_id, None)
 
+    def count(self, provider: str, model: str | None) -> int:
+        """How many calls of one model are open."""
+        calls = list(self._calls.values())
+        return sum(call.request.model == model and call.request.provider == provider for call in calls)
+
     def clear(self) -> None:
         """Forget everything: a forked child does not own its parent's calls."""
         self._lock = threading.Lock()

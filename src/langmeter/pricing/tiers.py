@@ -10,6 +10,8 @@ from langmeter.pricing.reading import mapping, word
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from langmeter.events import PricingTerms, ReportedUsage
+
 _TIER_PREFIXES = ("flex", "priority", "fast", "ultrafast", "scale", "batch")
 _STANDARD_TIERS = frozenset(
     {
@@ -52,6 +54,17 @@ def billed_tier(
     if processing is None and fast is None and region in _WORLDWIDE:
         return tier
     facts = (_first_said(processing), tier, fast, None if region in _WORLDWIDE else f"geo-{region}")
+    return "+".join(dict.fromkeys(fact for fact in facts if fact)) or None
+
+
+def agreed_tier(usage: ReportedUsage, terms: PricingTerms) -> str | None:
+    """The tier of an answer together with what is known from the request: only where the answer did not name its own.
+
+    Batch processing is never mentioned by an answer and always counts.
+    """
+    asked = None if usage.tier_is_final else _first_said(terms.service_tier)
+    fast = None if usage.tier is not None and "fast" in usage.tier.split("+") else _first_said(terms.speed)
+    facts = (_first_said(terms.processing), usage.tier or asked, fast)
     return "+".join(dict.fromkeys(fact for fact in facts if fact)) or None
 
 

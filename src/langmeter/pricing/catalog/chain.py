@@ -5,6 +5,7 @@ First match wins: what the application said about this call, its overrides, our 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from langmeter.boundary import swallow
@@ -53,6 +54,7 @@ class Catalog:
         requested: str | None = None,
         deployment: str | None = None,
         terms: PricingTerms | None = None,
+        model_time: Callable[[], float] | None = None,  # noqa: ARG002
     ) -> Cost:
         """What a call costs.
 
@@ -64,6 +66,8 @@ class Catalog:
             requested: the name that the request gave, where that is another one.
             deployment: the name of an Azure deployment.
             terms: what the application said about the price of this call.
+            model_time: seconds of a model's time that the call had to itself, for models that are paid by the hour; asked
+                only for those.
         """
         try:
             tokens, tier, charge, _, _ = usage
