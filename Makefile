@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CODE := src tests benchmarks scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs stack-tools compat-oldest compat-newest wheel-check clean
+.PHONY: help demo test lint format bench docs docs-caches stack-tools compat-oldest compat-newest wheel-check clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -36,8 +36,12 @@ bench: $(VENV)/.ready-test ## run the benchmarks, one after the other
 docs: $(VENV)/.ready-dev ## render the generated pages of docs/
 	$(BIN)/python scripts/render_docs.py
 
-stack-tools: ## build the real programs that the stack tests need (needs Go)
-	scripts/stack_tools.sh
+docs-caches: $(VENV)/.ready-test ## measure every cache back end and render the table of docs/caches.md
+	-$(BIN)/python -m pytest tests/stack/test_cache_backends.py
+	$(BIN)/python scripts/cache_table.py
+
+stack-tools: $(VENV)/.ready-python ## get the real programs and servers that the stack tests need (needs Go)
+	PYTHON="$(abspath $(BIN)/python)" scripts/stack_tools.sh
 
 compat-oldest: $(VENV)/.ready-python ## run unit and integration tests on the oldest supported langchain-core
 	scripts/compatibility.sh oldest $(BIN)/python $(ARGS)

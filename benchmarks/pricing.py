@@ -61,7 +61,7 @@ def compare(seed: int, *, share: float = 1.0, vectors: int = 3) -> Comparison:
             for tier in TIERS if getattr(model, "price_variants", None) else (None, "flex"):
                 for _ in range(vectors):
                     tokens, at = random_tokens(rng), random_instant(rng, model)
-                    card = table.card(Subject(provider.id, model.id, tier), at, nothing)
+                    card = table.card(Subject(provider.id, model.id, tier), at, nothing_below)
                     cost = card.cost(tokens) if card else None
                     ours = cost.amount if cost else None
                     try:
@@ -78,7 +78,7 @@ def compare(seed: int, *, share: float = 1.0, vectors: int = 3) -> Comparison:
     return Comparison(compared, priced, refused, differences)
 
 
-def nothing(subject, at):
+def nothing_below(subject, at):
     return None
 
 

@@ -92,6 +92,14 @@ ATTRIBUTES = {
     "COST_CATEGORY": Attribute(
         "string", _METRICS, "`input`, `cache_read`, `cache_write`, `output` or `other`; the parts add up to the total."
     ),
+    "ESTIMATED_INPUT_TOKENS": Attribute(
+        "int", _SPANS, "Input tokens as estimated, where the provider reported no usage; also the name of a counter."
+    ),
+    "ESTIMATED_OUTPUT_TOKENS": Attribute(
+        "int",
+        _SPANS,
+        "Output tokens as estimated, beyond those that the provider reported; also the name of a counter.",
+    ),
     "PRICE_SOURCE": Attribute("string", _SPANS, "Price table that was used."),
     "PRICE_VERSION": Attribute("string", _SPANS, "Its version."),
     "PRICE_MATCH": Attribute(
@@ -104,6 +112,18 @@ ATTRIBUTES = {
     "UNPRICED_REASON": Attribute("string", _BOTH, "`unknown_model`, `no_usage` or `pricing_unavailable`."),
     "CACHE_STATUS": Attribute("string", _BOTH, "What the response cache did: `hit`, `miss`, `error` or `bypass`."),
     "CACHE_TYPE": Attribute("string", _BOTH, "Kind of response cache: `in_memory`, `sqlite`, `redis`, …"),
+    "CACHE_LOOKUP_ERROR": Attribute(
+        "string", _SPANS, "Class of the exception of a look-up that failed, also where the cache kept it to itself."
+    ),
+    "CACHE_TIME_SAVED": Attribute(
+        "double", _SPANS, "Seconds that a hit saved: what the call would have taken, less the look-up; may be negative."
+    ),
+    "CACHE_TIME_SAVED_FROM": Attribute(
+        "string", _SPANS, "`original`: from the time of the call that was stored; `model`: from the means of its model."
+    ),
+    "CACHE_UNREADABLE": Attribute(
+        "boolean", _SPANS, "`true` where the cache could not load the stored answer and gave its raw text."
+    ),
     "INSTRUMENTATION_STAGE": Attribute("string", _METRICS, "Where in langmeter an exception was swallowed."),
     "ATTRIBUTION_PREFIX": Attribute(
         "string", _BOTH, "Prefix of attribution keys; on metrics only for keys that are allowed there."

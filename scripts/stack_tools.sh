@@ -2,7 +2,8 @@
 # Builds the real programs that the `stack` tests run against, at pinned versions, into .tools/bin.
 #   scripts/stack_tools.sh          build what is missing or out of date
 #   scripts/stack_tools.sh lock     write collector/go.mod and collector/go.sum anew from collector/builder.yaml
-# Needs Go and the Go module proxy; nothing is installed outside the repository but Go's own caches.
+# Needs Go and the Go module proxy; nothing is installed outside the repository but Go's own caches. The servers come last, from
+# scripts/stack_servers.sh, which can be run alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -86,3 +87,4 @@ fi
 mkdir -p "$bin" "$build" "$stamps"
 ensure otelcol build_otelcol collector/builder.yaml collector/go.mod collector/go.sum
 # Prometheus, promtool and Tempo: one build function and one `ensure` line each, here.
+scripts/stack_servers.sh

@@ -136,6 +136,13 @@ def _strict_boundary() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _nothing_learnt() -> None:
+    """What estimates have learnt from the calls of one test must not change the figures of another."""
+    if "langmeter.pricing.calibration" in sys.modules:
+        sys.modules["langmeter.pricing.calibration"].shared.clear()
+
+
+@pytest.fixture(autouse=True)
 def _no_llm_cache() -> Iterator[None]:
     """A response cache left behind by one test must not answer another."""
     yield

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 from langmeter.version import __version__
 
 if TYPE_CHECKING:
-    from langmeter.errors import SettingsError
+    from langmeter.errors import PriceFileError, SettingsError
     from langmeter.events import Cost
     from langmeter.langchain.handler import CallbackHandler
     from langmeter.langchain.instrumentor import LangChainInstrumentor, flush, instrument, track, uninstrument
+    from langmeter.pricing.estimate import estimate
     from langmeter.pricing.quote import price
+    from langmeter.pricing.terms import call_pricing
     from langmeter.settings import Settings
     from langmeter.tracking import Usage
 
@@ -24,10 +26,13 @@ __all__ = [
     "CallbackHandler",
     "Cost",
     "LangChainInstrumentor",
+    "PriceFileError",
     "Settings",
     "SettingsError",
     "Usage",
     "__version__",
+    "call_pricing",
+    "estimate",
     "flush",
     "instrument",
     "price",
@@ -39,9 +44,12 @@ _HOMES: Final = {
     "CallbackHandler": "langmeter.langchain.handler",
     "Cost": "langmeter.events",
     "LangChainInstrumentor": "langmeter.langchain.instrumentor",
+    "PriceFileError": "langmeter.errors",
     "Settings": "langmeter.settings",
     "SettingsError": "langmeter.errors",
     "Usage": "langmeter.tracking",
+    "call_pricing": "langmeter.pricing.terms",
+    "estimate": "langmeter.pricing.estimate",
     "flush": "langmeter.langchain.instrumentor",
     "instrument": "langmeter.langchain.instrumentor",
     "price": "langmeter.pricing.quote",

@@ -124,6 +124,8 @@ class ModelResponse(NamedTuple):
     api_type: str | None = None
     usage_counted_elsewhere: bool = False
     """True for the later prompts of a text-model batch: LangChain puts the usage of the whole batch on its first prompt."""
+    made_by: str | None = None
+    """The run that made the answer, where LangChain named the message after it: a replay keeps the original's."""
 
 
 class Failure(NamedTuple):
@@ -155,6 +157,14 @@ class CacheLookup(NamedTuple):
     """The service tier that the stored answer was billed at."""
     saved_cost_usd: float | None = None
     """What a gateway charged for the stored answer, in US dollars."""
+    swallowed: bool = False
+    """With status `error`: the cache kept its failure to itself, and the model was called as after a miss."""
+    unreadable: bool = False
+    """On a hit: the cache could not load the stored answer and gave its raw text instead."""
+    expected_duration: float | None = None
+    """Seconds that the call would have taken without the cache; None where nothing tells."""
+    expected_from: Literal["original", "model"] | None = None
+    """Whether `expected_duration` is the original call's own time, or made from the means of its model."""
 
 
 class CostParts(NamedTuple):

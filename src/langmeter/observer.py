@@ -18,6 +18,7 @@ from langmeter import bootstrap, semconv, tracking
 from langmeter.boundary import shield, swallow
 from langmeter.events import CacheLookup, Failure, ModelCall, ModelResponse, PricedCall, ReportedUsage
 from langmeter.pricing.catalog import Catalog, cached_cost
+from langmeter.pricing.estimate import Estimator, marked, total_usage
 from langmeter.pricing.tiers import agreed_tier
 from langmeter.runs import OpenCall, RunTable
 from langmeter.telemetry.metrics import metrics_for
@@ -55,6 +56,7 @@ class Observer:
         self.providers = providers
         self.runs = RunTable(settings.max_open_runs, settings.open_run_timeout, self._abandon)
         self._catalog = Catalog(settings)
+        self._estimator = Estimator(settings) if settings.estimates else None
         self._metrics = metrics_for(providers.meter, settings)
         self._spans = Spans(
             trace.get_tracer(semconv.SCOPE_NAME, __version__, providers.tracer),
@@ -142,7 +144,7 @@ class Observer:
         """Price a call that has been taken from the table, hand it to the sinks and end its span."""
         held = False
         try:
-            finished = _finished(call, outcome)
+            finished = self._estimated(call, _finished(call, outcome))
             priced = PricedCall(finished, *self._price(finished))
             for tracker in call.trackers:
                 with shield("tracking"):
@@ -180,6 +182,20 @@ class Observer:
         call.span = self._spans.start(call.request, parent, start_time)
         call.context = run_context(call.span, call.run_id)
 
+    def _estimated(self, call: OpenCall, finished: ModelCall) -> ModelCall:
+        """The call with an estimate where the provider reported too little. Its content is let go of here."""
+        content, answer = call.content, call.answer
+        call.content = call.answer = None
+        # What a model inside this one used is on that one's call; a batch has its usage on its first prompt.
+        counted_there = call.nested or (call.later_in_batch and answer is None)
+        if self._estimator is None or content is None or counted_there or finished.cache_hit:
+            return finished
+        try:
+            return self._estimator.completed(finished, content, answer)
+        except Exception as error:  # noqa: BLE001  (the application's own messages are read: the estimate is lost, not the call)
+            swallow("estimate", error)
+            return finished
+
     def _price(self, call: ModelCall) -> tuple[Cost | None, Cost | None]:
         if call.cache_hit:
             lookup = call.cache
@@ -193,6 +209,8 @@ class Observer:
         usage = response.usage if response is not None else ReportedUsage()
         if usage.tokens is None and usage.cost_usd is None and _surely_free(call):
             return None, None
+        if call.estimated is not None:
+            return marked(self._price_usage(call, total_usage(call, usage))), None
         return self._price_usage(call, usage), None
 
     def _price_usage(self, call: ModelCall, usage: ReportedUsage) -> Cost:

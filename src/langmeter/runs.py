@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from langmeter.events import CacheLookup, ModelRequest
+    from langmeter.pricing.estimate import Content
     from langmeter.tracking import Usage
 
 
@@ -23,8 +24,10 @@ class OpenCall:
         "answer",
         "cache",
         "chunk_gaps",
+        "content",
         "context",
         "first_chunk",
+        "first_in_batch",
         "last_chunk",
         "later_in_batch",
         "nested",
@@ -38,6 +41,7 @@ class OpenCall:
         "stopped",
         "streams",
         "trackers",
+        "usage_lost",
     )
 
     def __init__(self, run_id: UUID | None, request: ModelRequest, trackers: tuple[Usage, ...]) -> None:
@@ -54,12 +58,18 @@ class OpenCall:
         self.cache: CacheLookup | None = None
         self.answer: object = None
         """LangChain's result, from the moment it is there until the call ends: the rest of its batch may still fail."""
+        self.content: Content | None = None
+        """What an estimate would be made from; None when estimates are off."""
         self.sent = True
         """False while it is known that the call has not begun: a later prompt of a batch."""
         self.streams = False
         """True for a call made by `stream` or `astream`, whether or not a chunk arrived."""
         self.later_in_batch = False
         """True for the prompts of a text-model batch after its first."""
+        self.first_in_batch: OpenCall | None = None
+        """For those, the call of the first prompt, where it is known: it has the usage of them all."""
+        self.usage_lost = False
+        """True once the answer has shown that it has not."""
         self.parent_run_id: UUID | None = None
         self.nested: tuple[UUID, ...] = ()
         """Runs that began inside this one: an answer that one of them gave is billed there."""

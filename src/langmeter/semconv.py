@@ -77,6 +77,8 @@ COST_OUTPUT: Final = f"{NAMESPACE}.usage.cost.output"
 COST_CACHE_READ: Final = f"{NAMESPACE}.usage.cost.cache_read"
 COST_CACHE_WRITE: Final = f"{NAMESPACE}.usage.cost.cache_write"
 COST_CATEGORY: Final = f"{NAMESPACE}.usage.cost.category"
+ESTIMATED_INPUT_TOKENS: Final = f"{NAMESPACE}.usage.estimated.input_tokens"
+ESTIMATED_OUTPUT_TOKENS: Final = f"{NAMESPACE}.usage.estimated.output_tokens"
 PRICE_SOURCE: Final = f"{NAMESPACE}.price.source"
 PRICE_VERSION: Final = f"{NAMESPACE}.price.version"
 PRICE_MATCH: Final = f"{NAMESPACE}.price.match"
@@ -85,6 +87,10 @@ PRICE_TIER_UNMATCHED: Final = f"{NAMESPACE}.price.tier_unmatched"
 UNPRICED_REASON: Final = f"{NAMESPACE}.usage.unpriced.reason"
 CACHE_STATUS: Final = f"{NAMESPACE}.cache.status"
 CACHE_TYPE: Final = f"{NAMESPACE}.cache.type"
+CACHE_LOOKUP_ERROR: Final = f"{NAMESPACE}.cache.error_type"
+CACHE_TIME_SAVED: Final = f"{NAMESPACE}.cache.time_saved"
+CACHE_TIME_SAVED_FROM: Final = f"{NAMESPACE}.cache.time_saved_from"
+CACHE_UNREADABLE: Final = f"{NAMESPACE}.cache.unreadable"
 INSTRUMENTATION_STAGE: Final = f"{NAMESPACE}.instrumentation.stage"
 ATTRIBUTION_PREFIX: Final = f"{NAMESPACE}.attribution."
 
@@ -113,10 +119,13 @@ LOOKUP_BUCKETS: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1)
 
 
 class Metric(NamedTuple):
-    """One instrument: a `counter` is a running total behind an observable counter, a `histogram` is recorded directly."""
+    """One instrument: a `counter` is a running total behind an observable counter, a `histogram` is recorded directly.
+
+    A `gauge` is observed.
+    """
 
     name: str
-    kind: Literal["counter", "histogram"]
+    kind: Literal["counter", "histogram", "gauge"]
     unit: str
     description: str
     buckets: tuple[float, ...] = ()
@@ -203,6 +212,24 @@ UNPRICED_TOKENS = Metric(
     _TOKEN,
     "Input and output tokens of calls whose price is not known.",
 )
+ESTIMATED_INPUT = Metric(
+    ESTIMATED_INPUT_TOKENS,
+    "counter",
+    _TOKEN,
+    "Input tokens that the provider did not report, as estimated.",
+)
+ESTIMATED_OUTPUT = Metric(
+    ESTIMATED_OUTPUT_TOKENS,
+    "counter",
+    _TOKEN,
+    "Output tokens that the provider did not report, as estimated.",
+)
+PRICE_AGE = Metric(
+    f"{NAMESPACE}.price.age",
+    "gauge",
+    "s",
+    "Age of the data of a price table: since it was fetched, or else since its newest price.",
+)
 PROMPT_CACHE_SAVED = Metric(
     f"{NAMESPACE}.prompt_cache.saved.cost",
     "counter",
@@ -236,6 +263,24 @@ CACHE_SAVED_OUTPUT_TOKENS = Metric(
 )
 CACHE_SAVED_COST = Metric(
     f"{NAMESPACE}.cache.saved.cost", "counter", _USD, "Money that a response-cache hit did not spend, in US dollars."
+)
+CACHE_SAVED_TIME = Metric(
+    f"{NAMESPACE}.cache.saved.time",
+    "counter",
+    "s",
+    "Time that response-cache hits saved: what the calls would have taken, less the look-ups.",
+)
+CACHE_LOST_TIME = Metric(
+    f"{NAMESPACE}.cache.lost.time",
+    "counter",
+    "s",
+    "Time that look-ups in the response cache cost: those that found nothing, and hits slower than the call.",
+)
+CACHE_UNREADABLE_ENTRIES = Metric(
+    f"{NAMESPACE}.cache.unreadable.entries",
+    "counter",
+    "{entry}",
+    "Response-cache hits whose answer is the raw text of an entry that the cache could not load.",
 )
 INSTRUMENTATION_ERRORS = Metric(
     f"{NAMESPACE}.instrumentation.errors", "counter", "{error}", "Exceptions swallowed inside langmeter."

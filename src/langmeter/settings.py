@@ -75,11 +75,6 @@ class Settings(BaseModel):
             "metric_attribution_keys",
             "max_attribution_values",
             "attribution_baggage",
-            "estimates",
-            "tiktoken_download",
-            "prices",
-            "cost_overrides",
-            "auto_update",
             "cache_ghost",
             "limits",
             "limit_store_timeout",
@@ -167,13 +162,15 @@ class Settings(BaseModel):
     )
     estimates: bool = Field(
         default=True,
-        description="Estimate tokens, marked as such, where the provider reported none. Acts in: pricing.estimate.",
+        description="Estimate tokens, marked as such, where the provider reported none. Acts in: observer, pricing.estimate.",
     )
     tiktoken_download: bool = Field(
-        default=False, description="Whether tiktoken may download its tables. Acts in: pricing.estimate."
+        default=False,
+        description="Whether tiktoken, which refines estimates, may download its tables. Acts in: pricing.tokenizer.",
     )
     prices: str | None = Field(
-        default=None, description="Path of a file with price overrides. Acts in: pricing.catalog."
+        default=None,
+        description="Path of a YAML or JSON file with price overrides, read again when it changes. Acts in: pricing.catalog.",
     )
     cost_overrides: Mapping[str, Any] | None = Field(
         default=None,
@@ -181,7 +178,7 @@ class Settings(BaseModel):
     )
     auto_update: bool = Field(
         default=False,
-        description="Whether the price table may update itself over the network. Acts in: pricing.catalog.",
+        description="Whether the price table may update itself over the network, once an hour. Acts in: pricing.catalog.",
     )
     cache_types: NameMap = Field(
         default={},
@@ -226,6 +223,11 @@ class Settings(BaseModel):
 def variable(name: str) -> str | None:
     """The `LANGMETER_*` variable of a setting; None for those that only code can set."""
     return None if name in Settings.code_only else PREFIX + name.upper()
+
+
+def named_by_environment(settings: Settings, name: str) -> bool:
+    """Whether a text setting has the value that its variable gives it: then a fault in what it names only warns."""
+    return os.environ.get(PREFIX + name.upper(), "").strip() == getattr(settings, name)
 
 
 def _unknown_setting(name: str) -> str:

@@ -67,7 +67,9 @@ class Usage:
     """Calls, tokens, money and time of the model calls made inside a `langmeter.track()` block.
 
     Read it at any time, from any thread, inside or after the block. Answers replayed by a response cache are hits: never
-    calls, never spent. Calls whose price is unknown are counted in `unpriced_calls` and never as 0.
+    calls, never spent. Calls whose price is unknown are counted in `unpriced_calls` and never as 0. Where a provider did
+    not say what a call used, its tokens are estimated: they are in `estimated_tokens` and in no other figure of tokens, and
+    their price is in `cost_usd` and, to tell how much of that is estimated, in `estimated_usd`.
     """
 
     def __init__(self, *, split: bool = True) -> None:
@@ -75,7 +77,7 @@ class Usage:
         self._lock = threading.Lock()
         self._split = split
         self._by_model: dict[str, Usage] = {}
-        self._cost = self._saved = 0
+        self._cost = self._saved = self._estimated_cost = 0
         self._output_seconds = 0.0
         self._timed_output_tokens = 0
         self._durations = _Percentiles()
@@ -106,6 +108,10 @@ class Usage:
         """Calls that cannot use the configured response cache (streams)."""
         self.unpriced_calls = 0
         """Calls whose price is not known: money that `cost_usd` does not contain."""
+        self.estimated_calls = 0
+        """Calls whose provider did not report all that was used, so that tokens were estimated."""
+        self.estimated_tokens = 0
+        """Input and output tokens estimated for those calls; in no other figure."""
 
     def __repr__(self) -> str:
         return (
@@ -120,8 +126,13 @@ class Usage:
 
     @property
     def cost_usd(self) -> Decimal:
-        """US dollars spent on priced calls, exact; see `unpriced_calls` for what it does not contain."""
+        """US dollars spent on priced calls: exact, but for `estimated_usd`; see `unpriced_calls` for what is not in it."""
         return usd(self._cost)
+
+    @property
+    def estimated_usd(self) -> Decimal:
+        """US dollars of `cost_usd` for calls whose tokens are estimated."""
+        return usd(self._estimated_cost)
 
     @property
     def saved_usd(self) -> Decimal:
@@ -169,7 +180,8 @@ class Usage:
     def to_dict(self) -> dict[str, Any]:
         """Everything as a JSON-ready dictionary; money as decimal strings, so that nothing is rounded."""
         figures = {name: getattr(self, name) for name in _FIGURES}
-        figures |= {"cost_usd": format(self.cost_usd, "f"), "saved_usd": format(self.saved_usd, "f")}
+        amounts = {"cost_usd": self.cost_usd, "saved_usd": self.saved_usd, "estimated_usd": self.estimated_usd}
+        figures |= {name: format(amount, "f") for name, amount in amounts.items()}
         figures["duration_seconds"] = {"p50": self.duration_percentile(0.5), "p95": self.duration_percentile(0.95)}
         figures["time_to_first_chunk_seconds"] = {
             "p50": self.time_to_first_chunk_percentile(0.5),
@@ -219,8 +231,12 @@ class Usage:
             if call.failure is None and tokens.output_tokens:
                 self._output_seconds += call.duration
                 self._timed_output_tokens += tokens.output_tokens
+        if call.estimated is not None:
+            self.estimated_calls += 1
+            self.estimated_tokens += call.estimated.total_tokens
         if cost is not None:
             self._cost += cost.picodollars or 0
+            self._estimated_cost += (cost.picodollars or 0) if cost.status == "estimated" else 0
             self.unpriced_calls += cost.status == "unpriced"
 
 
@@ -240,6 +256,8 @@ _FIGURES: Final = (
     "cache_bypasses",
     "hit_ratio",
     "unpriced_calls",
+    "estimated_calls",
+    "estimated_tokens",
     "tokens_per_second",
 )
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -170,13 +171,15 @@ class TestDoctor:
             done = langmeter("doctor", "--json", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, LANGMETER_EXIT_TIMEOUT="1.5")
         findings = json.loads(done.stdout)
         assert (done.returncode, findings["problems"]) == (0, [])
-        assert findings["destinations"]["metrics"] == {
-            "url": endpoint,
-            "protocol": "http/protobuf",
-            "exporter": "otlp",
-            "variable": "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "answers": True,
-        }
+        assert findings["destinations"]["metrics"] == [
+            {
+                "url": endpoint,
+                "protocol": "http/protobuf",
+                "exporter": "otlp",
+                "variable": "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "answers": True,
+            }
+        ]
         settings = {setting["name"]: setting for setting in findings["settings"]}
         assert settings["exit_timeout"] == {"name": "exit_timeout", "value": 1.5, "source": "LANGMETER_EXIT_TIMEOUT"}
         assert settings["content"] == {"name": "content", "value": "off", "source": "default"}
@@ -195,6 +198,22 @@ class TestDoctor:
         for named in ("LANGMETER_EXIT_TIMEOUT", "nobody answers", "delta", "service.instance.id"):
             assert sum(named in problem for problem in findings["problems"]) == 1, named
         assert len(findings["problems"]) == 4
+
+    def test_it_says_what_bootstrap_would_do_with_odd_variables(self):
+        done = langmeter(
+            "doctor",
+            "--json",
+            OTEL_EXPORTER_OTLP_PROTOCOL="carrier-pigeon",
+            OTEL_LOGS_EXPORTER="console",
+            OTEL_TRACES_EXPORTER="nonesuch",
+            OTEL_CONFIG_FILE="otel.yaml",
+        )
+        findings = json.loads(done.stdout)
+        assert findings["destinations"]["traces"] == []
+        assert findings["destinations"]["metrics"][0]["protocol"] == "http/protobuf"
+        assert findings["destinations"]["logs"][0]["exporter"] == "console"
+        for named in ("carrier-pigeon", "nonesuch", "OTEL_CONFIG_FILE"):
+            assert sum(named in problem for problem in findings["problems"]) == 1, named
 
     def test_piped_output_is_plain_text(self):
         done = langmeter("doctor")
@@ -237,3 +256,18 @@ class TestRun:
         done = langmeter("run", "-m", "json.tool", "--help")
         assert done.returncode == 0
         assert "usage" in done.stdout
+
+
+def test_a_demo_that_is_told_to_stop_leaves_nothing_behind(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    command = (sys.executable, "-m", "langmeter.cli", "demo", "--plain", "--rounds", "50")
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as demo:
+        demo.stdout.readline()  # at work
+        deadline = time.monotonic() + 60
+        while not any(tmp_path.glob("langmeter-demo-*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert any(tmp_path.glob("langmeter-demo-*"))
+        demo.terminate()
+        demo.communicate(timeout=60)
+    assert demo.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.glob("langmeter-demo-*")) == []

@@ -32,11 +32,7 @@ PRICED = {
     "langchain.price.source": "genai-prices",
     "langchain.price.version": f"genai-prices/{version('genai-prices')}",
 }
-UNPRICED = {
-    "langchain.usage.cost.status": "unpriced",
-    "langchain.price.match": "none",
-    "langchain.usage.unpriced.reason": "no_usage",
-}
+ESTIMATED = {**PRICED, "langchain.usage.cost.status": "estimated"}
 STREAMED = {"gen_ai.request.stream": True, "gen_ai.response.time_to_first_chunk": True}
 HISTOGRAMS_OF_TOKENS = (
     "gen_ai.client.inference.operation.input_tokens",
@@ -127,13 +123,40 @@ def usage_metrics(
     found["langchain.inference.output_rate"] = [(attributes, billed)]
     if streamed:
         found["langchain.inference.generation_rate"] = [(attributes, billed)]
-    priced = {"langchain.usage.cost.status": "priced"}
+    found["langchain.usage.cost"] = money(attributes, billed, costs, "priced")
+    return found
+
+
+def money(attributes, calls, costs, status) -> list[tuple[dict[str, Any], float]]:
     rows = [
-        ({**attributes, "langchain.usage.cost.category": category, **priced}, billed * amount / 10**12)
+        (
+            {**attributes, "langchain.usage.cost.category": category, "langchain.usage.cost.status": status},
+            calls * amount / 10**12,
+        )
         for category, amount in costs.items()
     ]
-    found["langchain.usage.cost"] = sorted(rows, key=repr)
-    return found
+    return sorted(rows, key=repr)
+
+
+def estimated_metrics(attributes, *, tokens, costs) -> dict[str, Any]:
+    """The metrics of one stream whose usage is estimated: its tokens are in no metric that the provider's tokens are in."""
+    return {
+        **usage_metrics(attributes, calls=1, tokens=None, costs={}, streamed=True),
+        "langchain.usage.estimated.input_tokens": [(attributes, tokens[0])],
+        "langchain.usage.estimated.output_tokens": [(attributes, tokens[1])],
+        "langchain.usage.cost": money(attributes, 1, costs, "estimated"),
+    }
+
+
+def estimated_attributes(tokens, costs) -> dict[str, Any]:
+    return {
+        **ESTIMATED,
+        "langchain.usage.estimated.input_tokens": tokens[0],
+        "langchain.usage.estimated.output_tokens": tokens[1],
+        "langchain.usage.cost.amount": sum(costs.values()) / 10**12,
+        "langchain.usage.cost.input": costs["input"] / 10**12,
+        "langchain.usage.cost.output": costs["output"] / 10**12,
+    }
 
 
 # -- ways of calling -------------------------------------------------------------------------------------------------
@@ -270,7 +293,7 @@ def test_openai_responses_stream(instrumented, server, drive):
     assert figures(instrumented) == openai_metrics(server, 1, streamed=True)
 
 
-def test_openai_stream_without_usage_is_unpriced(instrumented, server):
+def test_openai_stream_without_usage_is_estimated(instrumented, server):
     list(chat_openai(server, stream_usage=False).stream(QUESTION))
     answer = {
         "gen_ai.response.finish_reasons": ("stop",),
@@ -278,13 +301,12 @@ def test_openai_stream_without_usage_is_unpriced(instrumented, server):
         "openai.response.service_tier": "default",
     }
     request = {**OPENAI_REQUEST, **server.address}
-    attributes = {**request, **STREAMED, **answer, **CHAT_COMPLETIONS, **UNPRICED}
+    tokens, costs = (11, 3), {"input": 27_500_000, "output": 30_000_000}  # 28 / 4 + 4 and 12 / 4
+    estimate = {**estimated_attributes(tokens, costs), "langchain.price.match": "dated"}
+    attributes = {**request, **STREAMED, **answer, **CHAT_COMPLETIONS, **estimate}
     assert [facts(span) for span in instrumented.spans()] == [a_span(attributes)]
     series = {key: value for key, value in {**request, **answer}.items() if "finish" not in key}
-    assert figures(instrumented) == {
-        **usage_metrics(series, calls=1, tokens=None, costs={}, streamed=True),
-        "langchain.usage.unpriced.requests": [({**series, "langchain.usage.unpriced.reason": "no_usage"}, 1)],
-    }
+    assert figures(instrumented) == estimated_metrics(series, tokens=tokens, costs=costs)
 
 
 def test_openai_choices_share_one_usage(instrumented, server):
@@ -433,15 +455,14 @@ def test_openai_text_counts_the_usage_of_a_batch_once(instrumented, server, way,
 
 
 @pytest.mark.parametrize("drive", TEXT_STREAMS.values(), ids=TEXT_STREAMS)
-def test_openai_text_streams_carry_no_usage(instrumented, server, drive):
+def test_openai_text_streams_carry_no_usage_and_are_estimated(instrumented, server, drive):
     drive(text_openai(server))
     request = {**TEXT_REQUEST, **server.address}
-    attributes = {**request, **TEXT_PARAMETERS, **STREAMED, **STOPPED, **UNPRICED}
+    tokens, costs = (7, 3), {"input": 10_500_000, "output": 6_000_000}  # 28 / 4 and 12 / 4
+    estimate = {**estimated_attributes(tokens, costs), "langchain.price.match": "exact"}
+    attributes = {**request, **TEXT_PARAMETERS, **STREAMED, **STOPPED, **estimate}
     assert [facts(span) for span in instrumented.spans()] == [a_span(attributes, TEXT_NAME)]
-    assert figures(instrumented) == {
-        **usage_metrics(request, calls=1, tokens=None, costs={}, streamed=True),
-        "langchain.usage.unpriced.requests": [({**request, "langchain.usage.unpriced.reason": "no_usage"}, 1)],
-    }
+    assert figures(instrumented) == estimated_metrics(request, tokens=tokens, costs=costs)
 
 
 # -- models without a network ----------------------------------------------------------------------------------------
@@ -517,7 +538,8 @@ def test_text(instrumented, model, calls, drive):
 @pytest.mark.parametrize("drive", TEXT_STREAMS.values(), ids=TEXT_STREAMS)
 def test_text_streams(instrumented, model, drive):
     drive(model())
-    attributes = {**TEXT_REQUEST, **STREAMED, **STOPPED, **UNPRICED}
+    estimate = estimated_attributes((7, 1), {"input": 10_500_000, "output": 2_000_000})  # three letters
+    attributes = {**TEXT_REQUEST, **STREAMED, **STOPPED, **estimate, "langchain.price.match": "exact"}
     assert [facts(span) for span in instrumented.spans()] == [a_span(attributes, TEXT_NAME)]
 
 
@@ -586,20 +608,21 @@ def test_a_refused_request(instrumented, server, drive):
 def test_a_stream_that_breaks(instrumented, drive):
     with pytest.raises(Boom, match="secret"):
         drive(AsyncChat(fails_on=QUESTION, failure=Boom("secret")))
+    tokens, costs = (11, 1), {"input": 27_500_000, "output": 10_000_000}  # one letter had arrived
     attributes = {
         **OPENAI_REQUEST,
         **STREAMED,
         "error.type": "models.Boom",
         "gen_ai.response.finish_reasons": ("error",),
-        **UNPRICED,
+        **estimated_attributes(tokens, costs),
+        "langchain.price.match": "exact",
     }
     assert [facts(span) for span in instrumented.spans()] == [a_span(attributes, status=(StatusCode.ERROR, None))]
     failed = {**OPENAI_REQUEST, "error.type": "models.Boom"}
     assert figures(instrumented) == {
+        **estimated_metrics(OPENAI_REQUEST, tokens=tokens, costs=costs),
         "gen_ai.client.inference.duration": [(failed, 1)],
-        "gen_ai.client.inference.time_to_first_chunk": [(OPENAI_REQUEST, 1)],
         "langchain.inference.requests": [(failed, 1)],
-        "langchain.usage.unpriced.requests": [({**OPENAI_REQUEST, "langchain.usage.unpriced.reason": "no_usage"}, 1)],
     }
 
 

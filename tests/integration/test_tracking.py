@@ -256,6 +256,9 @@ def test_to_dict_is_json_and_says_everything():
         "cache_bypasses": 1,
         "hit_ratio": 0.5,
         "unpriced_calls": 0,
+        "estimated_calls": 0,
+        "estimated_tokens": 0,
+        "estimated_usd": "0",
         "cost_usd": str(cost),
         "saved_usd": str(usd(picodollars("a"))),
     }
@@ -272,7 +275,7 @@ def test_a_block_without_calls_says_so():
     nothing = usage.to_dict()
     percentiles = {"p50": None, "p95": None}
     assert nothing.pop("duration_seconds") == nothing.pop("time_to_first_chunk_seconds") == percentiles
-    assert {name for name, value in nothing.items() if value} == {"cost_usd", "saved_usd"}
+    assert {name for name, value in nothing.items() if value} == {"cost_usd", "estimated_usd", "saved_usd"}
     assert (usage.cost_usd, usage.hit_ratio, usage.tokens_per_second, usage.by_model) == (Decimal(0), None, None, {})
 
 

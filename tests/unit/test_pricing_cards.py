@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from langmeter.events import Cost, CostParts, TokenUsage
-from langmeter.pricing.cards import Source
+from langmeter.pricing.cards import HourlyCard, Source, scaled
 from langmeter.pricing.compilation import compile_card
 
 SOURCE = Source("table", "table/1", "exact")
@@ -175,3 +175,72 @@ def test_an_unknown_kind_of_price_takes_the_tables_own_arithmetic():
     assert (failing.status, failing.reason, failing.amount) == ("unpriced", "pricing_unavailable", None)
     nothing_for_tokens = compile_card({"smell_kcount": Decimal(9)}, SOURCE, slow_path=lambda _: (Decimal(0),) * 3)
     assert nothing_for_tokens.cost(tokens).status == "unpriced"
+
+
+# -- derived cards ---------------------------------------------------------------------------------------------------
+
+CONTRACT = Source("override", "override+ovr:12345678", "override", "batch", provider_id="p", model_id="m")
+
+
+def test_a_scaled_card_has_every_price_times_the_multiplier():
+    tiered = card(
+        input_mtok=stepped("2", _200="4"),
+        cache_read_mtok="0.5",
+        cache_write_mtok="2.5",
+        cache_write_1h_mtok="4",
+        output_mtok="8",
+        output_audio_mtok="64",
+        requests_kcount="5",
+    )
+    dearer = scaled(tiered, Decimal("1.1"), CONTRACT)
+    small, large = TokenUsage(100, 10, 30, 20, 5), TokenUsage(201, 10, output_audio=4)
+    assert dearer.cost(small) == Cost(
+        "priced",
+        CostParts(50 * 2_200_000, 30 * 550_000, 15 * 2_750_000 + 5 * 4_400_000, 10 * 8_800_000, 5_500_000_000),
+        "override",
+        "override+ovr:12345678",
+        "override",
+        "batch",
+        prompt_cache_saved=30 * 1_650_000,
+        prompt_cache_premium=15 * 550_000 + 5 * 2_200_000,
+    )
+    assert dearer.cost(large).parts == CostParts(201 * 4_400_000, 0, 0, 6 * 8_800_000 + 4 * 70_400_000, 5_500_000_000)
+    assert (dearer.valid_from, dearer.valid_until) == (tiered.valid_from, tiered.valid_until)
+    assert tiered.cost(small).source == "table"
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "expected"),
+    [("0.9", 900_000), ("1.0000001", 1_000_000.1), ("0", 0), ("3", 3_000_000), ("0.0000001", 0.1)],
+)
+def test_a_scaled_rate_is_whole_where_it_can_be(multiplier, expected):
+    (rate,) = {scaled(card(input_mtok="1", output_mtok="1"), Decimal(multiplier), SOURCE).rates.input}
+    assert (rate, type(rate)) == (expected, type(expected))
+
+
+def test_a_scaled_rate_is_the_decimal_product_of_the_published_one():
+    third = card(input_mtok="0.0000007", output_mtok="1")
+    assert scaled(third, Decimal(10), SOURCE).rates.input == 7
+    assert scaled(third, Decimal(3), SOURCE).rates.input == 2.1
+
+
+def test_a_scaled_card_scales_the_tables_own_arithmetic_too():
+    prices = {"input_mtok": Decimal(2), "output_mtok": Decimal(8), "thought_mtok": Decimal(9)}
+    slow = compile_card(prices, SOURCE, slow_path=lambda _: (Decimal("0.25"), Decimal("0.5"), Decimal("0.8")))
+    assert scaled(slow, Decimal("0.5"), CONTRACT).cost(TokenUsage(10, 10)).amount == Decimal("0.4")
+    failing = compile_card(prices, SOURCE, slow_path=lambda _: None)
+    assert scaled(failing, Decimal("0.5"), CONTRACT).cost(TokenUsage(10, 10)).reason == "pricing_unavailable"
+
+
+def test_an_hourly_price_is_allocated_by_the_second():
+    hourly = HourlyCard(2_500_000_000_000, CONTRACT, 10.0, 20.0)
+    assert hourly.allocated(1.8, "flex") == Cost(
+        "allocated",
+        CostParts(other=1_250_000_000),
+        "override",
+        "override+ovr:12345678",
+        "override",
+        "flex",
+    )
+    assert hourly.allocated(-1.0).amount == 0
+    assert (hourly.valid_from, hourly.valid_until) == (10.0, 20.0)

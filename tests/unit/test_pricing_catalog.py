@@ -19,7 +19,7 @@ from genai_prices.data import providers
 
 from langmeter import boundary
 from langmeter.errors import SettingsError
-from langmeter.events import Cost, CostParts, ReportedUsage, TokenUsage
+from langmeter.events import Cost, CostParts, PricingTerms, ReportedUsage, TokenUsage
 from langmeter.pricing.cards import Card, Source
 from langmeter.pricing.catalog import Catalog, GenaiPrices, PricingUnavailableError, Subject, cached_cost
 from langmeter.pricing.compilation import compile_card
@@ -288,7 +288,12 @@ def test_an_unknown_model_is_said_once_with_the_nearest_name_and_the_override(ca
     (record,) = [record for record in caplog.records if "gpt-6.2-test-astra" in record.getMessage()]
     assert record.name == "langmeter.pricing"
     assert "'gpt-6-astra'" in record.getMessage()
-    assert "langmeter.price(provider='openai', model='gpt-6.2-test-astra', usage_metadata=" in record.getMessage()
+    assert record.getMessage().endswith(
+        "in the file that LANGMETER_PRICES names:\n"
+        "models:\n"
+        '  - match: {provider: "openai", model: "gpt-6.2-test-astra"}\n'
+        "    price: {input_mtok: ..., output_mtok: ...}"
+    )
 
 
 def test_a_loose_match_is_priced_and_said_once(catalog, caplog):
@@ -329,6 +334,10 @@ def test_at_most_4096_cards_are_kept():
         assert catalog.price("p", f"m{number}", USED, at=NOON).picodollars == 1_100 * 10**6
         assert len(catalog._cards) <= 4_096
     assert len(catalog._cards) > 1
+    for number in range(5_000):
+        terms = PricingTerms(multiplier=Decimal(number % 20))
+        catalog.price("p", "m", USED, at=NOON, terms=terms, deployment=f"d{number}")
+        assert len(catalog._cards) <= 4_096
 
 
 def test_threads_agree(catalog):
@@ -373,6 +382,56 @@ def test_a_broken_source_hides_no_other(caplog):
     assert catalog.price("openai", "gpt-4o", USED, at=NOON).status == "priced"
     assert catalog.price("openai", "no-such-model-here", USED, at=NOON).reason == "pricing_unavailable"
     assert [record.getMessage().count("broken-test-source") for record in caplog.records] == [1]
+
+
+def test_a_source_is_asked_once_even_if_one_before_it_has_asked_already():
+    asked = []
+
+    class Table(Everything):
+        def card(self, subject, at, below):
+            asked.append(subject.model)
+
+    class Delegating:
+        name = "delegating"
+
+        def card(self, subject, at, below):
+            return below(subject, at)
+
+    catalog = Catalog(Settings(), overrides=(Delegating(), Delegating(), Table()))
+    assert catalog.price("openai", "gpt-4o", USED, at=NOON).status == "priced"
+    assert asked == ["gpt-4o"]
+
+
+def test_a_source_whose_silence_ends_is_asked_again_then():
+    class Later(Everything):
+        def card(self, subject, at, below):
+            return super().card(subject, at, below) if at >= NOON else None
+
+        def period(self, subject, at):
+            return (NOON, math.inf) if at >= NOON else (-math.inf, NOON)
+
+    catalog = Catalog(Settings(), overrides=(Later(),))
+    for model, before in (("gpt-4o", "genai-prices"), ("no-such-model-yet", None)):
+        found = [catalog.price("openai", model, USED, at=NOON + shift).source for shift in (-1, 0, -1)]
+        assert found == [before, "everything", before]
+
+
+def test_a_card_is_found_once_and_again_after_it_was_forgotten():
+    found = []
+
+    class Counting(Everything):
+        def card(self, subject, at, below):
+            found.append(subject.model)
+            return super().card(subject, at, below)
+
+    catalog = Catalog(Settings(), overrides=(Counting(),))
+    subject = Subject("openai", "gpt-4o")
+    assert catalog.card(subject, NOON) is catalog.card(subject, NOON)
+    assert catalog.price("openai", "gpt-4o", USED, at=NOON).source == "everything"
+    assert found == ["gpt-4o"]
+    catalog.forget()
+    assert catalog.card(subject, NOON).source.name == "everything"
+    assert found == ["gpt-4o"] * 2
 
 
 def test_garbage_never_raises(catalog):
@@ -516,10 +575,10 @@ def test_an_override_wins_over_the_table_and_over_a_gateway():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ({"input": 1}, "no price 'input'"),
+        ({"input": 1}, "no key 'input'; did you mean 'input_mtok'"),
         ({"input_mtok": -1}, "at least 0"),
         ({"input_mtok": "cheap"}, "got 'cheap'"),
-        ({"input_mtok": math.nan}, "got nan"),
+        ({"input_mtok": math.nan}, "got NaN"),
         ({"input_mtok": True}, "got True"),
         ({"input_mtok": None}, "got None"),
         ({}, "sets no price"),

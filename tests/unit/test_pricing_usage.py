@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 from pydantic import BaseModel
 
-from langmeter.events import ReportedUsage, TokenUsage
+from langmeter.events import PricingTerms, ReportedUsage, TokenUsage
 from langmeter.pricing.repairs import repaired
+from langmeter.pricing.tiers import agreed_tier
 from langmeter.pricing.usage import reported_usage
 
 
@@ -46,17 +47,17 @@ PECULIARITIES = {
             {"flex_reasoning": 4},
         ),
         {},
-        ReportedUsage(TokenUsage(10_000, 1_000, 2_000, 3_000, reasoning=4), "flex"),
+        ReportedUsage(TokenUsage(10_000, 1_000, 2_000, 3_000, reasoning=4), "flex", tier_is_final=True),
     ),
     "langchain-openai priority": (
         usage(10, 5, {"audio": 1, "priority": 6, "priority_cache_read": 4}, {"priority": 5}),
         {"response_metadata": {"service_tier": "priority"}},
-        ReportedUsage(TokenUsage(10, 5, 4, input_audio=1), "priority"),
+        ReportedUsage(TokenUsage(10, 5, 4, input_audio=1), "priority", tier_is_final=True),
     ),
     "langchain-openai other tiers leave the names alone": (
         usage(10, 5, {"cache_read": 4}),
         {"response_metadata": {"service_tier": "ultrafast"}},
-        ReportedUsage(TokenUsage(10, 5, 4), "ultrafast"),
+        ReportedUsage(TokenUsage(10, 5, 4), "ultrafast", tier_is_final=True),
     ),
     "langchain-anthropic zeroes cache_creation beside the lifetimes": (
         usage(
@@ -80,12 +81,12 @@ PECULIARITIES = {
     "langchain-anthropic standard answer": (
         usage(10, 5),
         {"response_metadata": {"usage": {"service_tier": "standard", "inference_geo": "global"}}, "speed": None},
-        ReportedUsage(TokenUsage(10, 5)),
+        ReportedUsage(TokenUsage(10, 5), tier_is_final=True),
     ),
     "langchain-anthropic batch answer": (
         usage(10, 5),
         {"response_metadata": {"usage": {"service_tier": "batch"}}},
-        ReportedUsage(TokenUsage(10, 5), "batch"),
+        ReportedUsage(TokenUsage(10, 5), "batch", tier_is_final=True),
     ),
     "Anthropic's fast mode": (usage(10, 5), {"speed": "fast"}, ReportedUsage(TokenUsage(10, 5), "fast")),
     "Anthropic's fast mode was asked for and not given": (
@@ -96,17 +97,17 @@ PECULIARITIES = {
     "residency has a price of its own and is said": (
         usage(10, 5),
         {"response_metadata": {"usage": {"service_tier": "standard", "inference_geo": "us"}}, "processing": "batch"},
-        ReportedUsage(TokenUsage(10, 5), "batch+geo-us"),
+        ReportedUsage(TokenUsage(10, 5), "batch+geo-us", tier_is_final=True),
     ),
     "langchain-aws Converse": (
         usage(10, 5),
         {"response_metadata": {"serviceTier": {"type": "flex"}}},
-        ReportedUsage(TokenUsage(10, 5), "flex"),
+        ReportedUsage(TokenUsage(10, 5), "flex", tier_is_final=True),
     ),
     "the answer's tier goes before the one asked for": (
         usage(10, 5),
         {"response_metadata": {"service_tier": "default"}, "service_tier": "priority"},
-        ReportedUsage(TokenUsage(10, 5)),
+        ReportedUsage(TokenUsage(10, 5), tier_is_final=True),
     ),
     "an answer of auto says nothing": (
         usage(10, 5),
@@ -116,12 +117,37 @@ PECULIARITIES = {
     "Groq's on_demand is the standard tier": (
         usage(10, 5),
         {"response_metadata": {"service_tier": "on_demand"}},
-        ReportedUsage(TokenUsage(10, 5)),
+        ReportedUsage(TokenUsage(10, 5), tier_is_final=True),
+    ),
+    "a tier that is no text says nothing": (
+        usage(10, 5),
+        {"response_metadata": {"service_tier": 3, "usage": {"service_tier": None}}, "service_tier": "flex"},
+        ReportedUsage(TokenUsage(10, 5), "flex"),
+    ),
+    "Converse's standard tier": (
+        usage(10, 5),
+        {"response_metadata": {"serviceTier": {"type": "default"}}, "service_tier": "priority"},
+        ReportedUsage(TokenUsage(10, 5), tier_is_final=True),
+    ),
+    "Anthropic's standard tier": (
+        usage(10, 5),
+        {"response_metadata": {"usage": {"service_tier": "standard", "speed": None}}, "service_tier": "priority"},
+        ReportedUsage(TokenUsage(10, 5), tier_is_final=True),
+    ),
+    "a usage block that names no tier": (
+        usage(10, 5),
+        {"response_metadata": {"usage": {"inference_geo": "us"}}, "service_tier": "priority"},
+        ReportedUsage(TokenUsage(10, 5), "priority+geo-us"),
+    ),
+    "a tier in the details goes before the one asked for": (
+        usage(10, 5, {"flex_cache_read": 4}),
+        {"service_tier": "priority"},
+        ReportedUsage(TokenUsage(10, 5, 4), "flex", tier_is_final=True),
     ),
     "the Batch API": (
         usage(10, 5),
         {"response_metadata": {"service_tier": "default"}, "processing": "batch"},
-        ReportedUsage(TokenUsage(10, 5), "batch"),
+        ReportedUsage(TokenUsage(10, 5), "batch", tier_is_final=True),
     ),
     "langchain-google-vertexai leaves thoughts out of the output": (
         usage(1_000, 200, None, {"reasoning": 500}, total_tokens=1_700),
@@ -216,6 +242,38 @@ PECULIARITIES = {
 def test_the_peculiarities_of_the_integrations(metadata, facts, expected):
     facts = dict(facts)
     assert reported_usage(metadata, facts.pop("response_metadata", None), **facts) == expected
+
+
+TERMS = {
+    "nothing known": (ReportedUsage(), PricingTerms(), None),
+    "only the request": (ReportedUsage(), PricingTerms(service_tier="Flex"), "flex"),
+    "the request's auto says nothing": (ReportedUsage(), PricingTerms(service_tier="auto"), None),
+    "the request's default is the standard tier": (ReportedUsage(), PricingTerms(service_tier="default"), None),
+    "the answer's tier goes before the request's": (
+        ReportedUsage(tier="priority", tier_is_final=True),
+        PricingTerms(service_tier="flex"),
+        "priority",
+    ),
+    "and so does its standard tier": (ReportedUsage(tier_is_final=True), PricingTerms(service_tier="flex"), None),
+    "no answer mentions batch": (
+        ReportedUsage(tier="geo-us", tier_is_final=True),
+        PricingTerms(processing="batch", service_tier="flex"),
+        "batch+geo-us",
+    ),
+    "said twice, counted once": (
+        ReportedUsage(tier="batch+fast", tier_is_final=True),
+        PricingTerms(processing="batch", speed="fast"),
+        "batch+fast",
+    ),
+    "a region is no tier": (ReportedUsage(tier="geo-us"), PricingTerms(service_tier="flex"), "flex+geo-us"),
+    "fast": (ReportedUsage(tier_is_final=True), PricingTerms(speed="fast"), "fast"),
+    "standard speed": (ReportedUsage(), PricingTerms(speed="standard", processing="realtime"), None),
+}
+
+
+@pytest.mark.parametrize(("usage", "terms", "expected"), TERMS.values(), ids=TERMS)
+def test_what_the_request_says_about_the_tier(usage, terms, expected):
+    assert agreed_tier(usage, terms) == expected
 
 
 def test_the_short_way_gives_what_the_long_way_gives():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003  (typer reads the annotations when it runs)
 from pathlib import Path  # noqa: TC003  (typer reads the annotations when it runs)
 from typing import Annotated
 
 import typer
 
+from langmeter.cli.prices import instant, prices
 from langmeter.version import __version__
 
 _EPILOG = "Exit status: 0 done; 1 a problem was found; 2 wrong usage; 130 interrupted."
@@ -20,6 +22,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # `run` must show the program's own tracebacks as they are
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"langmeter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 @app.command(epilog=_EPILOG)
@@ -63,6 +80,36 @@ def doctor(as_json: Annotated[bool, _JSON] = False) -> None:
     from langmeter.cli.doctor import examine  # noqa: PLC0415  (not needed by the other commands)
 
     raise typer.Exit(examine(as_json=as_json))
+
+
+@app.command(epilog=_EPILOG)
+def whatif(  # noqa: PLR0917  (typer makes an option of each parameter)
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="Recorded calls: JSON Lines of records, spans or OTLP/JSON."),
+    ],
+    model: Annotated[list[str], typer.Option(metavar="NAME", help="A model to compare with; may be given again.")],
+    provider: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The provider of these models; their maker by default.")
+    ] = None,
+    at: Annotated[datetime | None, instant("that of each call")] = None,
+    prices: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Price overrides; those of LANGMETER_PRICES by default.")
+    ] = None,
+    token_ratio: Annotated[
+        float | None,
+        typer.Option(metavar="R", help="Tokens that the other model makes of the text of one recorded token."),
+    ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out records that cannot be read.")] = False,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Say what recorded calls would have cost on other models, the cheapest first."""
+    from langmeter.cli.whatif import Options, compare  # noqa: PLC0415  (not needed by the other commands)
+
+    raise typer.Exit(compare(Options(file, tuple(model), provider, at, prices, token_ratio, skip_bad, as_json)))
+
+
+app.add_typer(prices)
 
 
 @app.command(epilog=_EPILOG)

@@ -1,38 +1,36 @@
-"""Where telemetry would go by the standard variables, and whether anybody listens there."""
+"""Where telemetry would go from here, as bootstrap reads the standard variables, and whether anybody listens there."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from langmeter.bootstrap.exporters import Signal, exporters
 from langmeter.settings import standard_variable
 
-SIGNALS = ("traces", "metrics", "logs")
-_VARIABLE = "OTEL_EXPORTER_OTLP_{}"
-_DEFAULTS = {
-    "http/protobuf": "http://localhost:4318",
-    "http/json": "http://localhost:4318",
-    "grpc": "http://localhost:4317",
-}
+SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
 _PORTS = {"http": 80, "https": 443}
+_GRPC_PORT = 4317
 
 
 class Destination(NamedTuple):
     """Where one signal goes."""
 
-    url: str
-    protocol: str
     exporter: str
-    """`otlp`, `console`, `none` or a list of them."""
-    variable: str | None
+    """`otlp`, or the name of another exporter, which needs no address."""
+    url: str | None = None
+    protocol: str | None = None
+    variable: str | None = None
     """The variable that the address comes from; None for the standard default."""
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to connect to."""
-        parts = urlsplit(self.url if "//" in self.url else f"//{self.url}")
-        return parts.hostname or "localhost", parts.port or _PORTS.get(parts.scheme, 4317)
+        url = self.url or ""
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        return parts.hostname or "localhost", parts.port or _PORTS.get(parts.scheme, _GRPC_PORT)
 
     def answers(self, seconds: float = 0.3) -> bool:
         """Whether something accepts a connection there within that time. Blocks; sends nothing."""
@@ -43,18 +41,12 @@ class Destination(NamedTuple):
         return True
 
 
-def destination(signal: str) -> Destination:
-    """Where `traces`, `metrics` or `logs` would go."""
-    protocol = _first(_name(signal, "PROTOCOL"), _VARIABLE.format("PROTOCOL"))[1] or "http/protobuf"
-    variable, url = _first(_name(signal, "ENDPOINT"), _VARIABLE.format("ENDPOINT"))
-    exporter = standard_variable(f"OTEL_{signal.upper()}_EXPORTER") or "otlp"
-    return Destination(url or _DEFAULTS.get(protocol, _DEFAULTS["http/protobuf"]), protocol, exporter, variable)
-
-
-def _name(signal: str, what: str) -> str:
-    return _VARIABLE.format(f"{signal.upper()}_{what}")
-
-
-def _first(*names: str) -> tuple[str | None, str | None]:
-    """The first of these variables that is set, with its value."""
-    return next(((name, value) for name in names if (value := standard_variable(name))), (None, None))
+def destinations(signal: Signal) -> Iterator[Destination]:
+    """Where a signal would go; what cannot be exported is left out, and bootstrap warns of it."""
+    names = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    variable = next((name for name in names if standard_variable(name)), None)
+    for found in exporters(signal):
+        if found.otlp:
+            yield Destination("otlp", found.destination, "grpc" if found.grpc else "http/protobuf", variable)
+        else:
+            yield Destination(found.destination)

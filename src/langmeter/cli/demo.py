@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
+import signal
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
 import langmeter
 from langmeter import semconv
-from langmeter.cli.collector import SIGNALS, destination
+from langmeter.cli.collector import SIGNALS, destinations
 from langmeter.demo.session import replay, serve
 from langmeter.demo.summary import Outcome, print_summary
 from langmeter.demo.view import Dashboard, Nothing, PlainLines
@@ -22,7 +25,7 @@ from langmeter.settings import standard_flag, standard_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from types import FrameType
 
     from langmeter.demo.session import Result
     from langmeter.demo.view import View
@@ -32,6 +35,7 @@ _ENVIRONMENT = {"OTEL_METRIC_EXPORT_INTERVAL": "15000", "OTEL_SERVICE_NAME": "la
 """What a first look needs, unless the caller has decided: figures within seconds, under a name that can be found."""
 _ALL_IN_ONE = "docker run --rm -p 3000:3000 -p 4317:4317 -p 4318:4318 grafana/otel-lgtm"
 _INTERRUPTED = 130
+_KILLED_BY = 128
 _USAGE_ERROR = 2
 
 
@@ -83,6 +87,7 @@ class _Notes(logging.Handler):
 def run_demo(options: Options) -> int:
     """Run the demo and show it; returns the exit status."""
     set_environment()
+    signal.signal(signal.SIGTERM, _exit)
     warnings.simplefilter("ignore")  # those of other packages about the demo's own code are of no use to its reader
     notes = _Notes()
     logging.getLogger("langmeter").addHandler(notes)
@@ -105,6 +110,11 @@ def run_demo(options: Options) -> int:
     return _INTERRUPTED if result.interrupted else 0
 
 
+def _exit(number: int, _frame: FrameType | None) -> None:
+    """Leave by way of every `with` block, so that the demo's scratch files go: a signal alone would skip them."""
+    raise SystemExit(_KILLED_BY + number)
+
+
 def set_environment() -> None:
     """Give the standard variables what a first look needs, where the caller has not set them."""
     for name, value in _ENVIRONMENT.items():
@@ -113,10 +123,10 @@ def set_environment() -> None:
 
 
 def _export() -> Export:
-    targets = [destination(signal) for signal in SIGNALS]
-    if standard_flag("OTEL_SDK_DISABLED"):
-        return Export(targets[0].url, live=False)
-    return Export(targets[0].url, live=any(target.answers() for target in targets if "otlp" in target.exporter))
+    targets = {found.url: found for kind in SIGNALS for found in destinations(kind) if found.url is not None}
+    url = next(iter(targets), "no OTLP endpoint")
+    live = not standard_flag("OTEL_SDK_DISABLED") and any(target.answers() for target in targets.values())
+    return Export(url, live=live)
 
 
 def _run(options: Options, console: Console, export: Export) -> Result:
@@ -168,6 +178,14 @@ def _where_to_look(export: Export) -> Iterator[tuple[str, str]]:
     else:
         yield "nothing was sent", f"no Collector answers at {export.url}"
         yield "start one", _ALL_IN_ONE
-        yield "then", "langmeter demo, and look at http://localhost:3000"
-        yield "another address", "OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4318 langmeter demo"
-    yield "your application", "langmeter run app.py, or langmeter.instrument() at its start"
+        yield "then", f"{_command()} demo, and look at http://localhost:3000"
+        yield "another address", f"OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4318 {_command()} demo"
+    yield "your application", f"{_command()} run app.py, or langmeter.instrument() at its start"
+
+
+def _command() -> str:
+    """How the reader can call this command again: by its name if the shell finds it, else by its path."""
+    path = Path(sys.argv[0])
+    if path.name != "langmeter" or shutil.which("langmeter") == str(path.resolve()):
+        return "langmeter"
+    return os.path.relpath(path)

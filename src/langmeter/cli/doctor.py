@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,13 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from langmeter.cli.collector import SIGNALS, destination
+from langmeter.bootstrap import checks
+from langmeter.cli.collector import SIGNALS, destinations
 from langmeter.settings import CONTENT_VARIABLE, Settings, standard_flag, standard_variable, table
 from langmeter.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from langmeter.bootstrap.exporters import Signal
     from langmeter.cli.collector import Destination
 
 _PACKAGES = (
@@ -37,7 +40,6 @@ _PACKAGES = (
 )
 _INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 _DEFAULT_INTERVAL = 60_000
-_TEMPORALITY = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 _PROBLEM = 1
 
 
@@ -61,22 +63,26 @@ def examine(*, as_json: bool) -> int:
 
 
 def _findings() -> dict[str, Any]:
-    settings, warnings = _settings_and_warnings()
-    destinations = {signal: destination(signal) for signal in SIGNALS}
-    answers = _who_answers(destinations)
+    with _warnings() as warnings:  # the parts that decide say themselves what is wrong
+        settings = Settings()
+        targets = {signal: list(destinations(signal)) for signal in SIGNALS}
+        checks.nothing_to_set_up(settings, fill=False)
+        checks.check_totals(ours=True)
+    answers = _who_answers(targets)
     return {
         "langmeter": __version__,
         "installed": {name: _installed(name) for name in _PACKAGES},
         "providers": _providers(settings),
         "destinations": {
-            signal: {**found._asdict(), "answers": answers.get(found.url)} for signal, found in destinations.items()
+            signal: [{**found._asdict(), "answers": answers.get(found.url)} for found in targets[signal]]
+            for signal in SIGNALS
         },
-        "temporality": standard_variable(_TEMPORALITY) or "cumulative",
+        "temporality": standard_variable(checks.TEMPORALITY_VARIABLE) or "cumulative",
         "metric_export_interval_ms": _export_interval() or _DEFAULT_INTERVAL,
         "service_name": _resource_attribute("service.name") or "unknown_service",
-        "service_instance_id": _resource_attribute("service.instance.id") or "fresh for every process",
+        "service_instance_id": _resource_attribute(checks.INSTANCE_ID) or "fresh for every process",
         "settings": [setting._asdict() for setting in _settings_in_force(settings)],
-        "problems": [*warnings, *_problems(settings, destinations, answers)],
+        "problems": [*warnings, *_problems(settings, targets, answers)],
     }
 
 
@@ -93,15 +99,16 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _settings_and_warnings() -> tuple[Settings, list[str]]:
-    """The settings that the environment gives, and what was wrong with it."""
-    warnings: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: warnings.append(record.getMessage())  # type: ignore[method-assign]
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What langmeter logs in this block."""
+    found: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("langmeter")
     logger.addHandler(handler)
     try:
-        return Settings(), warnings
+        yield found
     finally:
         logger.removeHandler(handler)
 
@@ -115,9 +122,9 @@ def _settings_in_force(settings: Settings) -> Iterator[Setting]:
         yield Setting(row.name, shown, source)
 
 
-def _who_answers(destinations: dict[str, Destination]) -> dict[str, bool]:
-    """Whether each address answers, every address asked once; exporters other than OTLP need none."""
-    asked = {found.url: found for found in destinations.values() if "otlp" in found.exporter}
+def _who_answers(targets: Mapping[Signal, list[Destination]]) -> dict[str | None, bool]:
+    """Whether each address answers, every address asked once; exporters other than OTLP have none."""
+    asked = {found.url: found for each in targets.values() for found in each if found.url is not None}
     return {url: found.answers() for url, found in asked.items()}
 
 
@@ -138,21 +145,18 @@ def _providers(settings: Settings) -> str:
     }[settings.bootstrap]
 
 
-def _problems(settings: Settings, destinations: dict[str, Destination], answers: dict[str, bool]) -> Iterator[str]:
+def _problems(
+    settings: Settings, targets: Mapping[Signal, list[Destination]], answers: dict[str | None, bool]
+) -> Iterator[str]:
     if standard_flag("OTEL_SDK_DISABLED"):
         yield "OTEL_SDK_DISABLED is true: nothing is exported; unset it"
     if not settings.enabled:
         yield "LANGMETER_ENABLED is off: instrument() does nothing; unset it"
-    for url in sorted(url for url, answered in answers.items() if not answered):
-        signals = ", ".join(signal for signal, found in destinations.items() if found.url == url)
+    for url in sorted(url for url, answered in answers.items() if url is not None and not answered):
+        signals = ", ".join(signal for signal, found in targets.items() if url in [each.url for each in found])
         yield f"nobody answers at {url} ({signals}); start a Collector there, or set OTEL_EXPORTER_OTLP_ENDPOINT"
-    temporality = standard_variable(_TEMPORALITY)
-    if temporality is not None and temporality.lower() != "cumulative":
-        yield f"{_TEMPORALITY} is {temporality}: exact totals need cumulative; unset it"
     if _export_interval() is None:
         yield f"{_INTERVAL} is {standard_variable(_INTERVAL)!r}: give a positive number of milliseconds, or unset it"
-    if _resource_attribute("service.instance.id"):
-        yield "OTEL_RESOURCE_ATTRIBUTES fixes service.instance.id: processes would overwrite one another; remove it"
 
 
 def _print(console: Console, findings: dict[str, Any]) -> None:
@@ -166,7 +170,10 @@ def _print(console: Console, findings: dict[str, Any]) -> None:
         "export",
         [
             ("providers", findings["providers"]),
-            *((signal, _describe(found)) for signal, found in findings["destinations"].items()),
+            *(
+                (signal, ", ".join(map(_describe, found)) or "not exported")
+                for signal, found in findings["destinations"].items()
+            ),
             ("temporality", findings["temporality"]),
             ("metrics every", f"{findings['metric_export_interval_ms'] / 1000:g} s"),
             ("service.name", findings["service_name"]),
@@ -182,7 +189,7 @@ def _print(console: Console, findings: dict[str, Any]) -> None:
 
 
 def _describe(found: dict[str, Any]) -> str:
-    if "otlp" not in found["exporter"]:
+    if found["url"] is None:
         return f"exporter {found['exporter']}"
     state = "answers" if found["answers"] else "nobody answers"
     return f"{found['url']} by {found['protocol']}, {found['variable'] or 'default'}: {state}"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 _EMPTY: Final[Mapping[str, Any]] = {}
+_RUN_PREFIX: Final = "lc_run--"
+_RUN_ID_LENGTH: Final = 36
 
 # Provider value -> the conventions' finish reason; anything else passes through in lower case.
 _FINISH_REASONS: Final = {
@@ -79,6 +81,7 @@ def read(result: Any) -> ModelResponse:
         _first_name(facts, output, _FINGERPRINT_KEYS),
         _api_type(facts),
         _counted_elsewhere(choices, output, usage),
+        _maker(choices),
     )
 
 
@@ -230,6 +233,14 @@ def _response_id(choices: list[Any], output: Mapping[str, Any], facts: Mapping[s
         found = name_in(getattr(getattr(choices[0], "message", None), "id", None))
     # LangChain puts its own run id in place of a missing one.
     return None if found is None or found.startswith(("lc_run-", "run-")) else found
+
+
+def _maker(choices: list[Any]) -> str | None:
+    """The run id in the name that LangChain gives to a message without an id: `lc_run--<run id>-<index>`."""
+    name = getattr(getattr(choices[0], "message", None), "id", None) if choices else None
+    if not isinstance(name, str) or not name.startswith(_RUN_PREFIX):
+        return None
+    return name[len(_RUN_PREFIX) : len(_RUN_PREFIX) + _RUN_ID_LENGTH]
 
 
 def _finish_reasons(choices: list[Any], metadata: list[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from langchain_core.globals import get_llm_cache
 from langmeter.boundary import shield
 from langmeter.events import CacheLookup, Failure, ModelResponse
 from langmeter.langchain import answers, extract
+from langmeter.langchain.cache_faults import QuietFailures, is_unreadable
 from langmeter.langchain.state import Frame, Lookup, current_frame
 
 _TYPES: Final = {
@@ -57,6 +58,7 @@ class CacheWatch:
         self._names = names
         self._patched: dict[type, dict[str, Any]] = {}
         self._types: dict[type, str] = {}
+        self._quiet_failures = QuietFailures()
         self._lock = threading.Lock()
 
     def meet(self, cache: Any) -> None:
@@ -64,6 +66,8 @@ class CacheWatch:
         if type(cache) not in self._patched:
             with self._lock:
                 if type(cache) not in self._patched:
+                    for base in type(cache).__mro__:
+                        self._quiet_failures.watch(base.__module__)
                     self._patched[type(cache)] = self._patch(type(cache))
 
     def type_of(self, cache: Any) -> str:
@@ -78,6 +82,7 @@ class CacheWatch:
 
     def restore(self) -> None:
         """Take every patch off: an inherited method becomes inherited again."""
+        self._quiet_failures.restore()
         with self._lock:
             for cls, originals in self._patched.items():
                 for name, original in originals.items():
@@ -144,7 +149,7 @@ def _watch(type_of: Callable[[Any], str], original: Callable[..., Any], cache: A
     frame = _frame_of(cache)
     if frame is None:
         return original(cache, *args, **kwargs)
-    frame.busy = True
+    frame.busy, frame.quiet_failure = True, None
     call = _Asked(args[0] if args else kwargs.get("prompt"), time.perf_counter())
     try:
         found = original(cache, *args, **kwargs)
@@ -164,7 +169,7 @@ async def _watch_async(
     frame = _frame_of(cache)
     if frame is None:
         return await original(cache, *args, **kwargs)
-    frame.busy = True
+    frame.busy, frame.quiet_failure = True, None
     call = _Asked(args[0] if args else kwargs.get("prompt"), time.perf_counter())
     try:
         found = await original(cache, *args, **kwargs)
@@ -233,7 +238,11 @@ def _note(
             # Read now: LangChain is about to mark the stored usage as free, in place.
             stored = answers.stored_usage(found)
             event = CacheLookup("hit", type_of(cache), duration, stored.tokens, None, stored.tier, stored.cost_usd)
+            if is_unreadable(found):
+                event = event._replace(unreadable=True)
             outcome = answers.read_stored(found) if frame.keeps_answers else None
+        elif frame.quiet_failure is not None:
+            event = CacheLookup("error", type_of(cache), duration, error_type=frame.quiet_failure, swallowed=True)
         else:
             event = CacheLookup("miss", type_of(cache), duration)
         frame.lookups.append(Lookup(event, call.prompt, call.started, outcome))

@@ -17,6 +17,7 @@ from langmeter.events import Failure, ModelRequest, ModelResponse, Operation, Pa
 from langmeter.langchain import answers
 from langmeter.langchain.names import LONGEST, clean, name_in
 from langmeter.langchain.providers import Endpoint, endpoint_in, provider_name
+from langmeter.langchain.terms import deployment, pricing_terms
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _FIRST_ERROR_STATUS: Final = 400
@@ -115,6 +116,8 @@ def model_request(
         endpoint.address,
         endpoint.port,
         _parameters(params, options, metadata, provider),
+        deployment=deployment(params, serialized),
+        terms=pricing_terms(params, options, metadata),
     )
 
 

@@ -23,6 +23,7 @@ from langmeter.boundary import shield, swallow
 from langmeter.events import CacheLookup, Failure
 from langmeter.langchain import extract, state
 from langmeter.langchain.cache import CacheWatch, resolve
+from langmeter.langchain.content_size import CallContent
 from langmeter.langchain.handler import close_failed
 from langmeter.langchain.providers import Directory, Model
 from langmeter.langchain.state import Frame
@@ -165,7 +166,7 @@ class ModelFrames:
             around = state.current_frame()
             if around is None or around.run_id != run_id:
                 self._tell(call, instance)
-        return frame, functools.partial(self._close_dropped, run_id)
+        return frame, functools.partial(self._close_dropped, run_id, kwargs.get("stream"))
 
     def _tell(self, call: OpenCall, instance: Any) -> None:
         """Tell a version 3 stream, whose start callback has no frame, what the wrappers know of its model."""
@@ -199,9 +200,14 @@ class ModelFrames:
         for run_id in frame.opened:
             self._observer.end(run_id, failure)
 
-    def _close_dropped(self, run_id: UUID | None, failure: Failure) -> None:
+    def _close_dropped(self, run_id: UUID | None, stream: Any, failure: Failure) -> None:
         """Close the run of a version 3 stream that its consumer dropped; LangChain itself tells of any other end."""
-        if run_id is not None and failure.kind == "abandoned":
+        call = self._observer.runs.get(run_id)
+        if call is None or run_id is None:
+            return
+        if isinstance(call.content, CallContent):
+            call.content.arriving = stream  # not before: the run would keep alive what its consumer has dropped
+        if failure.kind == "abandoned":
             self._observer.end(run_id, failure)
 
 

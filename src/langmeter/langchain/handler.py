@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
 from opentelemetry import context as otel_context
 
@@ -12,6 +13,7 @@ from langmeter import semconv
 from langmeter.boundary import guarded
 from langmeter.events import CacheLookup, Failure, ModelResponse, ReportedUsage
 from langmeter.langchain import answers, extract
+from langmeter.langchain.content_size import CallContent
 from langmeter.langchain.state import Frame, current_frame
 from langmeter.observer import Observer, Providers, observer_for
 from langmeter.settings import Settings
@@ -38,6 +40,7 @@ class InstalledHandler:
 
 
 installed: Final = InstalledHandler()
+_NOTHING: Final = LLMResult(generations=[])
 
 
 def register_hook() -> None:
@@ -98,7 +101,9 @@ class CallbackHandler(BaseCallbackHandler):
     @guarded("on_chat_model_start")
     def on_chat_model_start(self, serialized: Any, messages: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Open a chat call."""
-        self._start("chat", serialized, run_id, kwargs)
+        call = self._start("chat", serialized, run_id, kwargs)
+        if call is not None and self.observer.settings.estimates:
+            call.content = CallContent(messages[0], kwargs.get("invocation_params"))
 
     @guarded("on_llm_start")
     def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -107,8 +112,13 @@ class CallbackHandler(BaseCallbackHandler):
         frame = current_frame() if self._is_first() else None
         if call is None:
             return
-        if kwargs.get("batch_size", 1) > 1:
+        batched = kwargs.get("batch_size", 1) > 1
+        if batched:
             call.later_in_batch = frame is None or frame.opened[:1] != [run_id]
+            if call.later_in_batch and frame is not None and frame.opened:
+                call.first_in_batch = self.observer.runs.get(frame.opened[0])
+        if self.observer.settings.estimates:
+            call.content = CallContent(prompts[0], None, shares_usage=batched)
         if frame is not None and frame.cache is not None:
             call.cache = frame.missed(prompts[0])
 
@@ -133,6 +143,7 @@ class CallbackHandler(BaseCallbackHandler):
         call = self.observer.runs.take(run_id)
         if call is not None:
             outcome = ModelResponse()
+            call.answer = response
             try:
                 outcome = _own(extract.model_response(response), response, call)
             finally:
@@ -208,8 +219,10 @@ def _own(outcome: ModelResponse, response: Any, call: OpenCall) -> ModelResponse
     if call.nested and answers.made_by(response, call.nested):
         # A model that hands on the answer of another one.
         outcome = outcome._replace(usage=ReportedUsage(), usage_counted_elsewhere=True)
-    elif outcome.usage_counted_elsewhere and not call.later_in_batch:
-        outcome = outcome._replace(usage_counted_elsewhere=False)
+    elif outcome.usage_counted_elsewhere:
+        first = call.first_in_batch
+        call.usage_lost = not call.later_in_batch or (first is not None and first.usage_lost)
+        outcome = outcome._replace(usage_counted_elsewhere=not call.usage_lost)
     return outcome
 
 
@@ -223,6 +236,9 @@ def close_failed(observer: Observer, run_id: UUID | None, error: BaseException, 
         outcome = extract.failure(error, response, with_message=observer.settings.exception_messages)
         if call.answer is not None:
             outcome = outcome._replace(partial=extract.model_response(call.answer))
+        elif response is not None:
+            # Where LangChain shows no part of a stream, at most its last chunk had arrived.
+            call.answer = response if outcome.partial is not None else _NOTHING if call.streams else None
     finally:
         observer.finish(call, outcome)
 

@@ -42,6 +42,7 @@ class Frame:
         "lookups",
         "model",
         "opened",
+        "quiet_failure",
         "run_id",
         "sends_at_start",
         "starts",
@@ -69,6 +70,8 @@ class Frame:
         """The cache object whose look-ups belong to this frame."""
         self.busy = False
         """True during a look-up: what the cache calls in turn is not another one."""
+        self.quiet_failure: str | None = None
+        """The type of the error that the cache logged, instead of raising it, during the look-up."""
         self.answer: Any = None
         """What the model answered, once it is on its way into the cache: storing it may fail."""
         self.keeps_answers = False
@@ -85,7 +88,8 @@ class Frame:
     def missed(self, prompt: Any) -> CacheLookup | None:
         """The look-up that found nothing for this prompt, taken out: equal prompts take one each."""
         for index, lookup in enumerate(self.lookups):
-            if lookup.event.status == "miss" and lookup.prompt == prompt:
+            missed = lookup.event.status == "miss" or lookup.event.swallowed
+            if missed and lookup.prompt == prompt:
                 return self.lookups.pop(index).event
         return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
@@ -32,6 +32,7 @@ class Source(NamedTuple):
     model_id: str | None = None
 
 
+_SECONDS_PER_HOUR = 3_600
 _build = tuple.__new__
 """Builds a named tuple from all its fields at once: half the time of its constructor, which counts here."""
 
@@ -54,22 +55,12 @@ class Unpriced:
         return self.answer
 
 
-class QuickRates(NamedTuple):
-    """What the short way of `Card.cost` needs: whole pico-dollars, so that nothing is left to round."""
+QuickRates: TypeAlias = tuple[float, int, int, int, int, int, int, str, "str | None", PriceMatch, "str | None", bool]
+"""What the short way of `Card.cost` needs, in whole pico-dollars, so that nothing is left to round.
 
-    limit: float
-    """More input tokens than this are priced the long way."""
-    input: int
-    cache_read: int
-    cache_write: int
-    cache_write_1h: int
-    output: int
-    fee: int
-    name: str
-    version: str | None
-    match: PriceMatch
-    tier: str | None
-    tier_unmatched: bool
+Most input tokens, rates (input, cache read, cache write, one-hour write, output), fee, name, version, match, tier, unmatched.
+A plain tuple: a named one takes three times as long to unpack.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +169,86 @@ class Card:
             or (tokens.output_image and "output_image_mtok" not in keys)
         )
         return "partial" if wrong else "priced"
+
+
+@dataclass(frozen=True, slots=True)
+class HourlyCard:
+    """The price of a model that is paid by the hour, for requests that start in [`valid_from`, `valid_until`)."""
+
+    picodollars_per_hour: float
+    source: Source
+    valid_from: float = -math.inf
+    valid_until: float = math.inf
+
+    def allocated(self, seconds: float, tier: str | None = None) -> Cost:
+        """The share of the hourly price that falls on one call; it comes in one piece, so it is all `other`.
+
+        An allocation, not a bill: the hours in which nothing was asked are in no call.
+
+        Args:
+            seconds: of the model's time that the call had to itself: its duration over the calls that shared the model.
+            tier: passed on; an hourly price has no tiers.
+        """
+        share = round(self.picodollars_per_hour * max(seconds, 0.0) / _SECONDS_PER_HOUR)
+        source = self.source
+        return Cost("allocated", CostParts(other=share), source.name, source.version, source.match, tier)
+
+
+def scaled(card: Card, multiplier: Decimal, source: Source) -> Card:
+    """The card with every price times `multiplier`: for discounts, and for models priced as another one.
+
+    Whole pico-dollars stay whole where the product is; the period and the keys that the table prices stay as they are.
+
+    Args:
+        card: any card, the table's own arithmetic included.
+        multiplier: at least 0.
+        source: what the new card's costs say about their origin; the old card's is not kept.
+    """
+    rates = _scaled_rates(card.rates, multiplier)
+    fee = _scaled_amount(card.fee, multiplier)
+    return replace(
+        card,
+        rates=rates,
+        source=source,
+        long_context=tuple((threshold, _scaled_rates(row, multiplier)) for threshold, row in card.long_context),
+        fee=fee,
+        quick=None if card.quick is None else quick_rates(rates, fee, source, card.quick[0]),
+        slow_path=None if card.slow_path is None else _scaled_slow_path(card.slow_path, multiplier),
+    )
+
+
+def _scaled_rates(rates: Rates, multiplier: Decimal) -> Rates:
+    return Rates(*(_scaled_amount(rate, multiplier) for rate in rates))
+
+
+def _scaled_amount(amount: float, multiplier: Decimal) -> float:
+    # `str` gives the shortest decimal that means this float: the published figure, not its binary neighbour.
+    return picodollars(Decimal(str(amount)) * multiplier)
+
+
+def _scaled_slow_path(slow_path: SlowPath, multiplier: Decimal) -> SlowPath:
+    def multiplied(tokens: TokenUsage) -> tuple[Decimal, Decimal, Decimal] | None:
+        prices = slow_path(tokens)
+        if prices is None:
+            return None
+        billed_input, output, total = prices
+        return billed_input * multiplier, output * multiplier, total * multiplier
+
+    return multiplied
+
+
+def picodollars(amount: Decimal) -> float:
+    """An amount as the cards hold it: an integer where it is one, as nearly all are, so that products of it stay exact."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
+def quick_rates(rates: Rates, fee: float, source: Source, limit: float) -> QuickRates | None:
+    """The short way for inputs of up to `limit` tokens; None where an amount is not whole."""
+    amounts = (rates.input, rates.cache_read, rates.cache_write, rates.cache_write_1h, rates.output, fee)
+    if not all(isinstance(amount, int) for amount in amounts):
+        return None
+    billed_input, read, write, write_1h, output, flat_fee = map(int, amounts)
+    return (limit, billed_input, read, write, write_1h, output, flat_fee, *source[:5])
 
 
 def _both_positive(saved: float, premium: float) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Protocol, TypeAlias
 
 from langmeter.events import PICODOLLARS_PER_DOLLAR
-from langmeter.pricing.cards import Card, QuickRates, SlowPath, Source
+from langmeter.pricing.cards import Card, SlowPath, Source, picodollars, quick_rates
 from langmeter.pricing.leaves import Rates
 
 _PER_MILLION = PICODOLLARS_PER_DOLLAR // 10**6
@@ -102,14 +102,14 @@ def compile_card(
         return None
     thresholds = sorted({start for price in known.values() for start in _thresholds(price)}, reverse=True)
     rates = _rates(known, 0)
-    flat_fee = _pico(fee * _PER_THOUSAND) if isinstance(fee, Decimal) else 0
+    flat_fee = picodollars(fee * _PER_THOUSAND) if isinstance(fee, Decimal) else 0
     return Card(
         rates=rates,
         source=source,
         long_context=tuple((start, _rates(known, start + 1)) for start in thresholds),
         fee=flat_fee,
         priced_keys=frozenset(known),
-        quick=_quick(rates, flat_fee, source, min(thresholds, default=math.inf))
+        quick=quick_rates(rates, flat_fee, source, min(thresholds, default=math.inf))
         if understood and _is_plain(known)
         else None,
         slow_path=None if understood else slow_path,
@@ -121,19 +121,6 @@ def compile_card(
 def _is_plain(prices: Mapping[str, Price]) -> bool:
     """Whether input, cached input and output are all that text is billed by."""
     return "input_mtok" in prices and "output_mtok" in prices and "output_reasoning_mtok" not in prices
-
-
-def _quick(rates: Rates, fee: float, source: Source, limit: float) -> QuickRates | None:
-    amounts = (rates.input, rates.cache_read, rates.cache_write, rates.cache_write_1h, rates.output, fee)
-    if not all(isinstance(amount, int) for amount in amounts):
-        return None
-    billed_input, read, write, write_1h, output, flat_fee = map(int, amounts)
-    return QuickRates(limit, billed_input, read, write, write_1h, output, flat_fee, *source[:5])
-
-
-def _pico(amount: Decimal) -> float:
-    """Pico-dollars: an integer where the price is one, as nearly all are, and products of it stay exact."""
-    return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
 def _is_readable(price: object) -> bool:
@@ -155,7 +142,7 @@ def _rates(prices: Mapping[str, Price], size: int) -> Rates:
         if not isinstance(price, Decimal):
             steps = sorted(price.tiers, key=lambda step: step.start)
             price = next((step.price for step in reversed(steps) if size > step.start), price.base)
-        return _pico(price * _PER_MILLION)
+        return picodollars(price * _PER_MILLION)
 
     plain = rate("input_mtok", 0.0)
     read, write = rate("cache_read_mtok", plain), rate("cache_write_mtok", plain)

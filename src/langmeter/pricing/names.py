@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -10,60 +11,138 @@ if TYPE_CHECKING:
 
     from langmeter.events import PriceMatch
 
+# Spelled without punctuation, because LangChain, its class names, the conventions and the tables punctuate differently.
 _PROVIDERS = {
     "amazon": "aws",
-    "anthropic-bedrock": "aws",
-    "anthropic-mantle": "aws",
-    "anthropic_bedrock": "aws",
-    "aws.bedrock": "aws",
-    "openai-mantle": "aws",
-    "azure.ai.openai": "azure",
-    "azure.ai.inference": "azure",
+    "anthropicbedrock": "aws",
+    "anthropicmantle": "aws",
+    "anthropicvertex": "google",
+    "awsbedrock": "aws",
     "azureaichatcompletionsmodel": "azure",
-    "azure-openai": "azure",
-    "azure_openai": "azure",
-    "cloudflare_workers_ai": "cloudflare",
-    "cloudflare_workersai": "cloudflare",
+    "azureaiinference": "azure",
+    "azureaiopenai": "azure",
+    "azureaiopenaiapichatmodel": "azure",
+    "azurechatopenai": "azure",
+    "azureopenai": "azure",
+    "cloudflareworkersai": "cloudflare",
     "copilot": "github-copilot",
-    "github_copilot": "github-copilot",
-    "fireworks-ai": "fireworks",
-    "fireworks_ai": "fireworks",
+    "fireworksai": "fireworks",
+    "gcpgemini": "google",
+    "gcpgenai": "google",
+    "gcpvertexai": "google",
+    "githubcopilot": "github-copilot",
+    "googlegenai": "google",
+    "googlevertexai": "google",
     "moonshot": "moonshotai",
-    "moonshot-ai": "moonshotai",
-    "moonshot_ai": "moonshotai",
-    "together-ai": "together",
-    "together_ai": "together",
+    "openaicodex": "openai",
+    "openaimantle": "aws",
     "togetherai": "together",
     "voyage": "voyageai",
-    "voyage_ai": "voyageai",
-    "x_ai": "x-ai",
     "xai": "x-ai",
-    "z_ai": "zai",
-    "z.ai": "zai",
     "zhipu": "zhipuai",
-    "zhipu_ai": "zhipuai",
+} | {
+    name: name
+    for name in (
+        *(
+            "anthropic",
+            "arcee",
+            "aws",
+            "azure",
+            "baseten",
+            "cerebras",
+            "cloudflare",
+            "cohere",
+            "databricks",
+            "deepseek",
+        ),
+        *("fireworks", "google", "groq", "minimax", "mistral", "moonshotai", "novita", "openai", "openrouter"),
+        *("ovhcloud", "perplexity", "together", "voyageai", "zai", "zhipuai"),
+    )
 }
 _PROVIDER_PREFIXES = (
-    ("amazon_bedrock", "aws"),
-    ("amazon-bedrock", "aws"),
+    ("amazonbedrock", "aws"),
     ("bedrock", "aws"),
-    ("gcp.", "google"),
     ("gemini", "google"),
     ("google", "google"),
     ("mistral", "mistral"),
     ("vertex", "google"),
 )
+_PUNCTUATION = re.compile(r"[^a-z0-9]+")
+# `ChatGroq`, `BedrockLLM`, `MoonshotChat`: what LangChain's classes add to the name of the provider.
+_CLASS_NAME = re.compile(r"^(?:chat)?(.+?)(?:chat|llm|embeddings)?$")
+# Most particular first: `bedrock-runtime.us-east-1.amazonaws.com` is found by its beginning and its end.
+_ENDPOINTS = (
+    (re.compile(r"^bedrock[\w-]*\..*(?:amazonaws\.com|\.api\.aws)$"), "aws"),
+    (
+        re.compile(
+            r"(?:^|\.)(?:openai\.azure\.com|azure-api\.net|cognitiveservices\.azure\.com|services\.ai\.azure\.com)$"
+        ),
+        "azure",
+    ),
+    (re.compile(r"(?:^|[.-])(?:aiplatform|generativelanguage)\.googleapis\.com$"), "google"),
+    (re.compile(r"\.(?:cloud\.databricks\.com|azuredatabricks\.net|gcp\.databricks\.com)$"), "databricks"),
+)
+_HOSTS = {
+    "api.anthropic.com": "anthropic",
+    "api.cerebras.ai": "cerebras",
+    "api.cloudflare.com": "cloudflare",
+    "api.cohere.ai": "cohere",
+    "api.cohere.com": "cohere",
+    "api.deepseek.com": "deepseek",
+    "api.fireworks.ai": "fireworks",
+    "api.githubcopilot.com": "github-copilot",
+    "api.groq.com": "groq",
+    "api.minimax.io": "minimax",
+    "api.mistral.ai": "mistral",
+    "api.moonshot.ai": "moonshotai",
+    "api.moonshot.cn": "moonshotai",
+    "api.novita.ai": "novita",
+    "api.openai.com": "openai",
+    "api.perplexity.ai": "perplexity",
+    "api.together.ai": "together",
+    "api.together.xyz": "together",
+    "api.voyageai.com": "voyageai",
+    "api.x.ai": "x-ai",
+    "api.z.ai": "zai",
+    "inference.baseten.co": "baseten",
+    "open.bigmodel.cn": "zhipuai",
+    "openrouter.ai": "openrouter",
+}
 
 
+@functools.lru_cache(maxsize=512)
 def price_provider(name: str) -> str:
-    """The price table's id for a LangChain provider name or a `gen_ai.provider.name`; unknown names as they are."""
-    name = name.strip().lower()
-    if name in _PROVIDERS:
-        return _PROVIDERS[name]
-    for prefix, provider in _PROVIDER_PREFIXES:
-        if name.startswith(prefix):
-            return provider
-    return name
+    """The price table's id for a LangChain provider or class name, or a `gen_ai.provider.name`; unknown names as they are.
+
+    A name is never matched by a part of it: `my_openai_proxy` is not OpenAI.
+    """
+    plain = _PUNCTUATION.sub("", name.lower())
+    core = _CLASS_NAME.sub(r"\1", plain)
+    for spelling in (plain, core):
+        if spelling in _PROVIDERS:
+            return _PROVIDERS[spelling]
+        for prefix, provider in _PROVIDER_PREFIXES:
+            if spelling.startswith(prefix):
+                return provider
+    return name.strip().lower()
+
+
+@functools.lru_cache(maxsize=512)
+def endpoint_provider(provider: str, host: str | None) -> str:
+    """Who bills a request: the provider whose address it goes to, else the one that the class names.
+
+    LangChain's OpenAI classes speak to whoever offers OpenAI's interface, and not at OpenAI's prices.
+
+    Args:
+        provider: a LangChain provider name or a `gen_ai.provider.name`; the answer where the host tells nothing.
+        host: of the configured endpoint.
+    """
+    if host is None:
+        return provider
+    host = host.lower()
+    found = _HOSTS.get(host) or next((billing for pattern, billing in _ENDPOINTS if pattern.search(host)), None)
+    # The conventions' own names are kept where they mean the same.
+    return provider if found is None or price_provider(provider) == found else found
 
 
 def clean_model(name: str) -> str:
@@ -72,6 +151,24 @@ def clean_model(name: str) -> str:
     if "publishers/" in name and "/models/" in name:
         return name.rpartition("/models/")[2]
     return name.removeprefix("models/")
+
+
+_ARN = re.compile(r"^arn:[\w-]+:bedrock:[\w-]*:\d*:([\w-]+)/(.+)$", re.IGNORECASE)
+
+
+def listed_model(name: str) -> str | None:
+    """The name under which a table would list a model; None for an ARN that hides which model it is.
+
+    The ARN of a foundation model or of a system-defined inference profile ends with the model's name. Those of application
+    profiles, routers and provisioned, custom or imported models do not, or are billed by other prices.
+    """
+    if not name.lower().startswith("arn:"):
+        return name
+    arn = _ARN.match(name)
+    if arn is None:
+        return None
+    kind, resource = arn.groups()
+    return resource if kind.lower() in {"foundation-model", "inference-profile"} else None
 
 
 # `us.anthropic.…`, `regional.anthropic.…`; `global.` has prices of its own and is no mere spelling.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 _LOGGER = logging.getLogger("langmeter.pricing")
 _MAX_NOTICES = 4_096
+_LONGEST_NAME = 200
 
 _said: set[tuple[str, ...]] = set()
 
@@ -44,15 +46,41 @@ def loose_match(provider: str, model: str, found: str | None, version: str | Non
 
 def unknown_model(provider: str, model: str, table: str, nearest: str | None) -> None:
     """No source has a price."""
+    # Quoted as JSON, which YAML reads alike: names of models have colons, stars and quotation marks.
+    match = "{" + f"provider: {json.dumps(provider)}, model: {json.dumps(model[:_LONGEST_NAME])}" + "}"
     _LOGGER.warning(
         "No price for model %.80r of provider %.80r in %s: its calls are counted as unpriced, not as $0. %s"
-        "Upgrade genai-prices if the model is new, or price its usage by hand (USD per million tokens):\n"
-        "langmeter.price(provider=%.80r, model=%.80r, usage_metadata=...,\n"
-        "                override={'input_mtok': ..., 'output_mtok': ...})",
+        "Upgrade genai-prices if the model is new, or set its price (USD per million tokens) in the file that "
+        "LANGMETER_PRICES names:\n"
+        "models:\n"
+        "  - match: %s\n"
+        "    price: {input_mtok: ..., output_mtok: ...}",
         model,
         provider,
         table,
         f"The nearest known model is {nearest!r}. " if nearest else "",
-        provider,
-        model,
+        match,
     )
+
+
+def unknown_base_model(provider: str, model: str, named_by: str) -> None:
+    """A price is to be derived from a model that has none."""
+    if first_time("base model", provider, model, named_by):
+        _LOGGER.warning(
+            "No price for base model %.80r of provider %.80r, which %.200s names: calls priced by it are counted as "
+            "unpriced, not as $0.",
+            model,
+            provider,
+            named_by,
+        )
+
+
+def price_file_refused(path: str, error: Exception, *, kept: bool) -> None:
+    """A file of prices has a fault; the message of `error` says where and how to mend it."""
+    if first_time("price file", path, str(error)):
+        _LOGGER.warning(
+            "The prices in %.200s are not used: %.500s. %s",
+            path,
+            error,
+            "Those read before stay in force." if kept else "Published prices are used instead.",
+        )

@@ -32,29 +32,29 @@ _STANDARD = "standard"
 _SAYS_NOTHING = frozenset({"", "auto"})
 _TIER_SPELLINGS = {"on_demand_flex": "flex", "on_demand_priority": "priority"}  # Vertex AI's traffic types
 _NO_REGION = (None, "global", "not_available")
+_NO_SPEED = (None, "standard")
 _WORLDWIDE = frozenset({"", "global", "not_available"})
 
 
 def billed_tier(
     prefix: str | None, answer: Mapping[str, object], service_tier: object, processing: object, speed: object
-) -> str | None:
-    """The tier that decides the price, None for the standard one; several facts are joined by `+`."""
-    if processing is None and speed is None and "usage" not in answer and "serviceTier" not in answer:
-        answered = answer.get("service_tier")
-        return prefix if answered == "default" else prefix or _first_said(answered, service_tier)
-    billing = mapping(answer.get("usage"))  # langchain-anthropic keeps the provider's usage block here
-    if not (prefix or processing or speed or "service_tier" in answer) and _is_ordinary(billing):
-        return None
+) -> tuple[str | None, bool]:
+    """The tier that decides the price and whether the answer named it; None for the standard one, several joined by `+`."""
+    billing = answer.get("usage")  # langchain-anthropic keeps the provider's usage block here
+    if type(billing) is not dict:
+        billing = mapping(billing)
+    elif not (prefix or processing or speed) and "service_tier" not in answer and _is_ordinary(billing):
+        return None, True
     converse = mapping(answer.get("serviceTier"))  # langchain-aws Converse
-    tier = prefix or _first_said(
-        answer.get("service_tier"), billing.get("service_tier"), converse.get("type"), service_tier
-    )
+    named = prefix or _said(answer.get("service_tier"), billing.get("service_tier"), converse.get("type"))
     region = word(billing.get("inference_geo"))
-    fast = _first_said(billing.get("speed"), speed)
-    if processing is None and fast is None and region in _WORLDWIDE:
-        return tier
-    facts = (_first_said(processing), tier, fast, None if region in _WORLDWIDE else f"geo-{region}")
-    return "+".join(dict.fromkeys(fact for fact in facts if fact)) or None
+    facts = (
+        _said(processing),
+        named or _said(service_tier),
+        _said(billing.get("speed"), speed),
+        None if region in _WORLDWIDE else f"geo-{region}",
+    )
+    return _joined(*facts), named is not None
 
 
 def agreed_tier(usage: ReportedUsage, terms: PricingTerms) -> str | None:
@@ -62,25 +62,29 @@ def agreed_tier(usage: ReportedUsage, terms: PricingTerms) -> str | None:
 
     Batch processing is never mentioned by an answer and always counts.
     """
-    asked = None if usage.tier_is_final else _first_said(terms.service_tier)
-    fast = None if usage.tier is not None and "fast" in usage.tier.split("+") else _first_said(terms.speed)
-    facts = (_first_said(terms.processing), usage.tier or asked, fast)
-    return "+".join(dict.fromkeys(fact for fact in facts if fact)) or None
+    asked = None if usage.tier_is_final else _said(terms.service_tier)
+    return _joined(_said(terms.processing), asked, *(usage.tier or "").split("+"), _said(terms.speed))
+
+
+def _joined(*facts: str | None) -> str | None:
+    """Each fact once; the standard tier is the absence of any."""
+    return "+".join(dict.fromkeys(fact for fact in facts if fact and fact != _STANDARD)) or None
 
 
 def _is_ordinary(billing: Mapping[str, object]) -> bool:
     """Whether Anthropic says what it says of nearly every answer: seen at once, because it is read for each of them."""
-    standard = billing.get("service_tier") == "standard" and "speed" not in billing
-    return standard and billing.get("inference_geo") in _NO_REGION
+    if billing.get("service_tier") != "standard" or billing.get("inference_geo") not in _NO_REGION:
+        return False
+    return billing.get("speed") in _NO_SPEED
 
 
-def _first_said(*values: object) -> str | None:
-    """The first value that says something, None if that is the standard tier."""
+def _said(*values: object) -> str | None:
+    """The first value that says something, in one spelling."""
     for value in values:
         if isinstance(value, str):
             tier = _known_spelling(value)
             if tier not in _SAYS_NOTHING:
-                return None if tier == _STANDARD else tier
+                return tier
     return None
 
 

@@ -42,6 +42,8 @@ _UNPRICED: Final = {
     )
     for reason in ("unknown_model", "no_usage", "pricing_unavailable")
 }
+_ESTIMATED_INPUT: Final = Line(semconv.ESTIMATED_INPUT)
+_ESTIMATED_OUTPUT: Final = Line(semconv.ESTIMATED_OUTPUT)
 _PROMPT_CACHE_SAVED: Final = Line(semconv.PROMPT_CACHE_SAVED)
 _PROMPT_CACHE_PREMIUM: Final = Line(semconv.PROMPT_CACHE_PREMIUM)
 _CACHE_REQUESTS: Final = {
@@ -55,17 +57,22 @@ _SAVED_COST: Final = Line(semconv.CACHE_SAVED_COST)
 Increments = list[tuple["Cell", int]]
 
 
-def of_call(cells: Cells, usage: TokenUsage | None, cost: Cost | None) -> Increments:
+def of_call(
+    cells: Cells, usage: TokenUsage | None, cost: Cost | None, estimated: TokenUsage | None = None
+) -> Increments:
     """What a call that reached a provider, or tried to, adds to the totals. Additions of 0 are left out.
 
     Args:
         cells: where the call's attributes are counted.
         usage: what the provider reported, for failed calls too; None adds no tokens.
         cost: None adds no money and counts nothing as unpriced.
+        estimated: what the provider did not report; has counters of its own.
     """
     increments = [(cells[_REQUESTS], 1)]
     if usage is not None:
         _add_tokens(increments, cells, usage)
+    if estimated is not None:
+        _add_estimate(increments, cells, estimated)
     if cost is not None:
         if cost.parts is None:
             _add_unpriced(increments, cells, usage, cost)
@@ -103,6 +110,13 @@ def _add_tokens(increments: Increments, cells: Cells, usage: TokenUsage) -> None
         increments.append((cells[_CACHE_WRITE], usage.cache_write))
     if usage.reasoning:
         increments.append((cells[_REASONING], usage.reasoning))
+
+
+def _add_estimate(increments: Increments, cells: Cells, estimated: TokenUsage) -> None:
+    if estimated.input_tokens > 0:
+        increments.append((cells[_ESTIMATED_INPUT], estimated.input_tokens))
+    if estimated.output_tokens > 0:
+        increments.append((cells[_ESTIMATED_OUTPUT], estimated.output_tokens))
 
 
 def _add_partition(

@@ -17,6 +17,7 @@ from opentelemetry.metrics import Observation, get_meter_provider
 
 from langmeter import boundary, semconv
 from langmeter.events import PICODOLLARS_PER_DOLLAR
+from langmeter.pricing.catalog import freshness
 from langmeter.telemetry.series import Series, SeriesTable
 from langmeter.telemetry.totals import Attributes, Totals
 from langmeter.version import __version__
@@ -60,6 +61,8 @@ class Instruments:
         for metric in _TOTALS:
             callback = functools.partial(self._observe, metric)
             meter.create_observable_counter(metric.name, [callback], metric.unit, metric.description)
+        age = semconv.PRICE_AGE
+        meter.create_observable_gauge(age.name, [_observe_price_age], age.unit, age.description)
         errors = semconv.INSTRUMENTATION_ERRORS
         meter.create_observable_counter(errors.name, [self._observe_errors], errors.unit, errors.description)
 
@@ -126,6 +129,10 @@ class Instruments:
     def _reading_provider(self) -> object:
         provider = self._provider()
         return get_meter_provider() if _is_proxy(provider) else provider
+
+
+def _observe_price_age(_options: CallbackOptions) -> list[Observation]:
+    return [Observation(age, {semconv.PRICE_SOURCE: table}) for table, age in freshness.ages().items()]
 
 
 def _histogram(meter: Meter, metric: Metric) -> Histogram:

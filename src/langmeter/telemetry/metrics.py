@@ -2,7 +2,8 @@
 
 Counters are running totals (`totals.py`); histograms are recorded directly, with the span's context for exemplars.
 Which calls a metric counts follows the GenAI conventions. Their rule for failed operations is read as: duration always,
-counters whatever usage was returned, histograms of tokens and rates only for success.
+counters whatever usage was returned, histograms of tokens and rates only for success. Estimated tokens have counters of
+their own and enter nothing else.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Metrics:
                 return
         series, usage = self._series(call), call.usage
         # Totals first: should an instrument of the application fail, they are complete.
-        self._instruments.totals.add(of_call(series.cells, usage, priced.cost))
+        self._instruments.totals.add(of_call(series.cells, usage, priced.cost, call.estimated))
         self._record_times(series, call, context)
         if usage is not None and call.failure is None:
             self._record_tokens(series, call, usage, context)

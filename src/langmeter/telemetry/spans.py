@@ -170,7 +170,11 @@ def _add_usage(attributes: dict[str, AttributeValue], call: ModelCall) -> None:
         # Billable tokens: the provider was not called. What was saved is on the metrics.
         attributes[semconv.USAGE_INPUT_TOKENS] = attributes[semconv.USAGE_OUTPUT_TOKENS] = 0
         return
-    usage = call.usage
+    usage, estimated = call.usage, call.estimated
+    if estimated is not None:
+        if usage is None:
+            attributes[semconv.ESTIMATED_INPUT_TOKENS] = estimated.input_tokens
+        attributes[semconv.ESTIMATED_OUTPUT_TOKENS] = estimated.output_tokens
     if usage is None:
         return
     attributes[semconv.USAGE_INPUT_TOKENS] = usage.input_tokens

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING
 from langmeter.boundary import swallow
 from langmeter.events import PICODOLLARS_PER_DOLLAR, Cost, CostParts, PricingTerms, ReportedUsage
 from langmeter.pricing import notices
-from langmeter.pricing.cards import Card, Unpriced, unpriceable
-from langmeter.pricing.catalog.sources import Below, PriceSource, PricingUnavailableError, Subject
+from langmeter.pricing.cards import HourlyCard, Unpriced, unpriceable
+from langmeter.pricing.catalog.own_prices import OwnPrices, PriceSettings
+from langmeter.pricing.catalog.sources import AnyCard, Below, DatedSource, PriceSource, PricingUnavailableError, Subject
 from langmeter.pricing.catalog.table import GenaiPrices
+from langmeter.pricing.corrections import corrections
 from langmeter.pricing.names import clean_model, nearest
+from langmeter.pricing.overrides import narrowed
+from langmeter.pricing.price_book import ALWAYS
+from langmeter.pricing.terms import CallTerms
 
 if TYPE_CHECKING:
     from langmeter.settings import Settings
@@ -32,17 +37,22 @@ class Catalog:
     wrong is counted at the boundary and the call is unpriced.
 
     Args:
-        settings: the file and the dictionary of overrides, and whether the table may update itself.
+        settings: the file and the dictionary of overrides. The file is read again when it changes, on a thread of ours.
         overrides: sources asked before all others, in order.
+
+    Raises:
+        PriceFileError: overrides that are named in code have a fault. Those of the environment are warned about.
     """
 
-    __slots__ = ("_cards", "_settings", "_sources", "_table")
+    __slots__ = ("__weakref__", "_cards", "_first", "_hourly", "_last", "_state", "_table")
 
     def __init__(self, settings: Settings, *, overrides: tuple[PriceSource, ...] = ()) -> None:
-        self._settings = settings
         self._table = GenaiPrices()
-        self._sources: tuple[PriceSource, ...] = (*overrides, self._table)
-        self._cards: dict[Subject, Card | Unpriced] = {}
+        self._first: tuple[PriceSource, ...] = (*overrides, CallTerms())
+        self._last: tuple[PriceSource, ...] = (corrections(), self._table)
+        own = PriceSettings(settings)
+        self._adopt(own.current)
+        own.watch(self._adopt)
 
     def price(
         self,
@@ -54,7 +64,7 @@ class Catalog:
         requested: str | None = None,
         deployment: str | None = None,
         terms: PricingTerms | None = None,
-        model_time: Callable[[], float] | None = None,  # noqa: ARG002
+        model_time: Callable[[], float] | None = None,
     ) -> Cost:
         """What a call costs.
 
@@ -71,14 +81,16 @@ class Catalog:
         """
         try:
             tokens, tier, charge, _, _ = usage
-            if charge is not None:
+            if charge is not None and (terms is None or terms.override is None):
                 return reported_cost(charge, tier)
-            if tokens is None:
+            if tokens is None and not self._hourly:
                 return unpriceable(tier, "no_usage")
             key = _build(Subject, (provider, model, tier, requested, deployment, terms))
             card = self._cards.get(key)
             if card is None or not card.valid_from <= at < card.valid_until:
                 card = self._first_sight(key, at)
+            if tokens is None or isinstance(card, HourlyCard):
+                return _without_tokens(card, tier, model_time)
             return card.cost(tokens)
         except Exception as error:  # noqa: BLE001  (no price is worth the application's call)
             swallow("pricing", error)
@@ -96,54 +108,88 @@ class Catalog:
         except Exception as error:  # noqa: BLE001  (no price is worth the application's start)
             swallow("pricing", error)
 
-    def _first_sight(self, key: Subject, at: float) -> Card | Unpriced:
-        card = self._find(key, at)
+    def card(self, subject: Subject, at: float) -> AnyCard:
+        """The card that prices a subject at `at` (unix seconds); an unpriced one where no source has a price.
+
+        Compiled at the first sight of each subject and price period, 0.2 ms, and kept. May raise what a broken source does
+        in our tests, and nothing outside of them.
+        """
+        card = self._cards.get(subject)
+        if card is None or not card.valid_from <= at < card.valid_until:
+            card = self._first_sight(subject, at)
+        return card
+
+    def forget(self) -> None:
+        """Look every price up again from now on: for a table that has been updated."""
+        self._cards: dict[Subject, AnyCard] = {}
+
+    def _adopt(self, own: OwnPrices) -> None:
+        """Use another state of the application's own prices. One assignment each, and the cards last: see `_first_sight`."""
+        self._state = (own, (*self._first, *own.sources, *self._last))
+        self._hourly = own.hourly
+        self.forget()
+
+    def _first_sight(self, key: Subject, at: float) -> AnyCard:
         cards = self._cards
         if len(cards) >= _MAX_KEYS:
             # Dropping everything is rare and costs 0.2 ms per model still in use; it needs no lock that a fork could break.
             cards = self._cards = {}
-        cards[key] = card
+        # The dictionary was taken first: if the prices change now, this card goes into the one that is dropped with them.
+        card = cards[key] = self._find(key, at)
         return card
 
-    def _find(self, key: Subject, at: float) -> Card | Unpriced:
+    def _find(self, key: Subject, at: float) -> AnyCard:
+        own, sources = self._state
         subject = key._replace(model=clean_model(key.model or ""))
-        search = _Search(self._sources)
-        card = search.below(0)(subject, at) if subject.model else None
-        if card is not None:
-            if card.source.match == "loose":
-                notices.loose_match(subject.provider, subject.model or "", card.source.model_id, card.source.version)
-            return card
+        search = _Search(sources)
+        card = search.below(0)(subject, at)
+        if card is None or isinstance(card, Unpriced):
+            missing = self._missing(subject, search) if card is None else card
+            return narrowed(missing, search.period)
+        if card.source.match == "loose":
+            notices.loose_match(subject.provider, subject.model or "", card.source.model_id, card.source.version)
+        return narrowed(own.applied_to(card, subject), search.period)
+
+    def _missing(self, subject: Subject, search: _Search) -> Unpriced:
         if search.failed:
-            return Unpriced(unpriceable(key.tier, "pricing_unavailable"))
+            return Unpriced(unpriceable(subject.tier, "pricing_unavailable"))
         if subject.model and notices.first_time("unknown", subject.provider, subject.model):
             known = self._table.known(subject.provider)
             notices.unknown_model(subject.provider, subject.model, self._table.label(), nearest(subject.model, known))
-        return Unpriced(unpriceable(key.tier, "unknown_model"))
+        return Unpriced(unpriceable(subject.tier, "unknown_model"))
 
 
 class _Search:
-    """One walk down the sources; remembers whether any of them could not answer."""
+    """One walk down the sources; remembers whether any of them could not answer, and for how long the answers hold."""
 
-    __slots__ = ("_sources", "failed")
+    __slots__ = ("_answers", "_sources", "failed", "period")
 
     def __init__(self, sources: tuple[PriceSource, ...]) -> None:
         self._sources = sources
+        self._answers: dict[tuple[int, Subject, float], AnyCard | None] = {}
         self.failed = False
+        self.period = ALWAYS
 
     def below(self, depth: int) -> Below:
         """Asks the sources from `depth` on."""
 
-        def ask(subject: Subject, at: float) -> Card | None:
+        def ask(subject: Subject, at: float) -> AnyCard | None:
             for index in range(depth, len(self._sources)):
-                card = self._ask(self._sources[index], subject, at, index)
+                question = (index, subject, at)
+                if question not in self._answers:  # or a source before it has asked already
+                    self._answers[question] = self._ask(self._sources[index], subject, at, index)
+                card = self._answers[question]
                 if card is not None:
                     return card
             return None
 
         return ask
 
-    def _ask(self, source: PriceSource, subject: Subject, at: float, index: int) -> Card | None:
+    def _ask(self, source: PriceSource, subject: Subject, at: float, index: int) -> AnyCard | None:
         try:
+            if isinstance(source, DatedSource):
+                since, until = source.period(subject, at)
+                self.period = (max(self.period[0], since), min(self.period[1], until))
             return source.card(subject, at, self.below(index + 1))
         except PricingUnavailableError as error:
             self.failed = True
@@ -152,6 +198,13 @@ class _Search:
             self.failed = True
             swallow("pricing", error)
         return None
+
+
+def _without_tokens(card: AnyCard, tier: str | None, model_time: Callable[[], float] | None) -> Cost:
+    """The cost of a call of a model that is paid by the hour, or of one that reported no usage."""
+    if isinstance(card, HourlyCard) and model_time is not None:
+        return card.allocated(model_time(), tier)
+    return unpriceable(tier, "no_usage")
 
 
 def _nothing_below(_subject: Subject, _at: float) -> None:

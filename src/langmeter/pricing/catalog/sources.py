@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from langmeter.pricing.cards import Card, HourlyCard, Unpriced
 
 if TYPE_CHECKING:
     from langmeter.events import PricingTerms
-    from langmeter.pricing.cards import Card
+
+AnyCard: TypeAlias = Card | HourlyCard | Unpriced
+"""What a source may answer. `Unpriced` ends the search: the source knows that there is no price to be had."""
 
 
 class Subject(NamedTuple):
@@ -26,7 +30,7 @@ class Subject(NamedTuple):
     """What the application said about the price of this call."""
 
 
-Below: TypeAlias = Callable[[Subject, float], "Card | None"]
+Below: TypeAlias = Callable[[Subject, float], AnyCard | None]
 """Asks the sources after the one that is given it: for prices that are derived from another model's."""
 
 
@@ -35,12 +39,20 @@ class PriceSource(Protocol):
 
     name: str
 
-    def card(self, subject: Subject, at: float, below: Below) -> Card | None:
+    def card(self, subject: Subject, at: float, below: Below) -> AnyCard | None:
         """The card in force at `at` (unix seconds), None when the model is not known here.
 
         Called on the thread of the model call, once per subject and price period; the model's name is cleaned of paths.
         An exception counts as an unavailable source.
         """
+
+
+@runtime_checkable
+class DatedSource(Protocol):
+    """A source whose silence has an end: it may know a model tomorrow that it does not know today."""
+
+    def period(self, subject: Subject, at: float) -> tuple[float, float]:
+        """From when until when (unix seconds, half-open) it answers, or does not, for the same reason as at `at`."""
 
 
 class PricingUnavailableError(Exception):

@@ -6,12 +6,16 @@ tier) and price period. No network call is made and no global state of the libra
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from langmeter import worker
 from langmeter.pricing.cards import Card, Source
+from langmeter.pricing.catalog import freshness, updates
 from langmeter.pricing.catalog.sources import PricingUnavailableError
 from langmeter.pricing.compilation import compile_card
 from langmeter.pricing.names import match_kind, price_provider
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from langmeter.events import TokenUsage
     from langmeter.pricing.catalog.sources import Below, Subject
 
+_KEPT = 3_600.0
 _TIER_DIMENSIONS = ("service_tier", "processing", "speed")
 _FREE = re.compile(r"\bfree\b|included in the subscription", re.IGNORECASE)
 
@@ -32,7 +37,7 @@ _FREE = re.compile(r"\bfree\b|included in the subscription", re.IGNORECASE)
 class GenaiPrices:
     """The table of the genai-prices library, loaded when it is first needed."""
 
-    name = "genai-prices"
+    name = freshness.GENAI_PRICES
 
     def __init__(self) -> None:
         self._library: ModuleType | None = None
@@ -40,6 +45,7 @@ class GenaiPrices:
 
     def card(self, subject: Subject, at: float, below: Below) -> Card | None:  # noqa: ARG002  (nothing is below a table)
         """See `PriceSource`; about 0.2 ms once the library is loaded."""
+        updates.wake()
         when = datetime.fromtimestamp(at, UTC)
         provider, model, tier = subject.provider, subject.model or "", subject.tier
         provider_id = price_provider(provider)
@@ -47,6 +53,8 @@ class GenaiPrices:
         # The library also matches provider names by substring, which would price `my_openai_proxy` as OpenAI.
         if found is None or found.provider.id != provider_id:
             return None
+        if found.auto_update_timestamp is not None:
+            freshness.note_fetched(self.name, found.auto_update_timestamp)
         priced, tier_unmatched = self._at_tier(found, model, tier, when) if tier else (found, False)
         prices = _prices(priced.model_price)
         source = Source(
@@ -69,13 +77,31 @@ class GenaiPrices:
             valid_until=valid_until,
         )
 
+    def period(self, subject: Subject, at: float) -> tuple[float, float]:  # noqa: ARG002  (the same for all models)
+        """How long an answer may be kept, known or not: fetched prices can take the place of the table at any time.
+
+        An hour, which is how often the library's updater fetches, for the case that the application runs one of its own;
+        `updates` tells of the fetches of ours at once.
+        """
+        return -math.inf, max(at, time.time()) + _KEPT
+
+    def preload(self) -> None:
+        """Import the library, touch its data (about 70 ms) and note the date of it, so that no model call has to wait.
+
+        For a thread of our own.
+
+        Raises:
+            PricingUnavailableError: the library is missing or broken.
+        """
+        with worker.importing():
+            self._look_up("openai", "gpt-4o", datetime.now(UTC))
+        freshness.note_newest_price(self.name, _bundled())
+
     def known(self, provider: str) -> list[str]:
         """Ids of the models that the table has for a provider, for hints."""
         self._load()
-        from genai_prices.data import providers  # noqa: PLC0415  (loaded with the library, never at import)
-
         provider_id = price_provider(provider)
-        return [model.id for entry in providers if entry.id == provider_id for model in entry.models]
+        return [model.id for entry in _bundled() if entry.id == provider_id for model in entry.models]
 
     def label(self) -> str:
         """Name and version."""
@@ -133,7 +159,8 @@ class GenaiPrices:
 
     def _version(self, found: PriceCalculation) -> str:
         updated = found.auto_update_timestamp
-        return self.label() + (f"+upd:{updated.isoformat(timespec='seconds')}" if updated else "")
+        # The library gives local time without saying so.
+        return self.label() + (f"+upd:{updated.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if updated else "")
 
     def _library_price(self, price: ModelPrice, tokens: TokenUsage) -> tuple[Decimal, Decimal, Decimal] | None:
         """The library's own arithmetic; without modalities where it refuses their overlap; None when it fails."""
@@ -144,6 +171,13 @@ class GenaiPrices:
             except Exception:  # noqa: BLE001, S112  (the next, simpler usage is the handling)
                 continue
         return None
+
+
+def _bundled() -> list[Any]:
+    """The entries that the library ships with."""
+    from genai_prices.data import providers  # noqa: PLC0415  (loaded with the library, never at import)
+
+    return providers
 
 
 def _library_usage(tokens: TokenUsage, *, modalities: bool) -> dict[str, int]:

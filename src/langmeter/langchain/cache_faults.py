@@ -1,0 +1,61 @@
+"""Faults of response caches that LangChain does not report: failures kept quiet, and entries that cannot be loaded."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import threading
+from typing import Any, Final
+
+from langmeter.boundary import shield
+from langmeter.langchain import extract
+from langmeter.langchain.state import current_frame
+
+# What `langchain_core.load.dumps` makes of a generation.
+_DUMPED: Final = re.compile(r'\s*\{"lc":\s*1,\s*"type":\s*"')
+
+
+def is_unreadable(found: list[Any]) -> bool:
+    """Whether a cache answered with the stored text of an entry that it could not load.
+
+    langchain-community's SQLAlchemy and Redis caches do so, also for messages of a class of the application's own.
+    """
+    text = getattr(found[0], "text", None) if found else None
+    return isinstance(text, str) and getattr(found[0], "message", None) is None and _DUMPED.match(text) is not None
+
+
+class QuietFailures(logging.Filter):
+    """Notices look-ups that fail without raising: langchain-community's `RedisCache` logs the error and says "not found".
+
+    A filter on the logger of a cache's module sees that record on the thread, and in the context, of the look-up. It lets
+    every record through. Safe from any thread.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._modules: set[str] = set()
+        self._lock = threading.Lock()
+
+    def watch(self, module: str) -> None:
+        """Notice the failures that a module logs under its own name, as modules do."""
+        with self._lock:
+            if module not in self._modules:
+                self._modules.add(module)
+                logging.getLogger(module).addFilter(self)
+
+    def restore(self) -> None:
+        """Take the filters off."""
+        with self._lock:
+            for module in self._modules:
+                logging.getLogger(module).removeFilter(self)
+            self._modules.clear()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let the record through; take note of it if a look-up is under way and an exception is being handled."""
+        if record.levelno >= logging.ERROR:
+            with shield("cache log"):
+                frame, error = current_frame(), sys.exc_info()[1]
+                if frame is not None and frame.busy and error is not None:
+                    frame.quiet_failure = extract.error_type(error)
+        return True

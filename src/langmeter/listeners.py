@@ -1,0 +1,41 @@
+"""Sinks that the application adds while it runs: every finished call of the process is handed to each of them."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from langmeter.events import PricedCall
+
+
+class Listener(Protocol):
+    """Something that wants to know of every finished model call."""
+
+    def record(self, priced: PricedCall) -> None:
+        """Take note of one call, quickly: this runs on the thread that made it. An exception is swallowed and counted."""
+
+
+class Listeners:
+    """The listeners in force. Reading takes no lock: writers swap a new tuple."""
+
+    __slots__ = ("_lock", "all")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.all: tuple[Listener, ...] = ()
+
+    def add(self, listener: Listener) -> None:
+        """Hand every call that ends from now on to `listener` too. Adding it again has no effect."""
+        with self._lock:
+            if listener not in self.all:
+                self.all = (*self.all, listener)
+
+    def remove(self, listener: Listener) -> None:
+        """Stop handing calls to `listener`."""
+        with self._lock:
+            self.all = tuple(other for other in self.all if other is not listener)
+
+
+listeners = Listeners()
+"""The process's listeners. A forked child inherits them."""

@@ -1,0 +1,1 @@
+"""What caches are worth: arithmetic on plain numbers, and the advisor that applies it to finished calls."""
