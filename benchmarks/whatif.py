@@ -55,7 +55,8 @@ def main() -> None:
     assert reprice(cached).total.difference == 0
     jobs = {
         "floor: card.cost": lambda: floor(cached, card),
-        "reprice": lambda: reprice(cached),
+        "reprice": lambda: reprice(cached, per_record=False),
+        "reprice, per record": lambda: reprice(cached),
         "what_if, nothing cached": lambda: what_if(plain, model="gpt-4.1"),
         "what_if, two bounds": lambda: what_if(cached, model="gpt-4.1"),
         "what_if, two bounds, per record": lambda: what_if(cached, model="gpt-4.1", per_record=True),

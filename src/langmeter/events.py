@@ -166,6 +166,13 @@ class CacheLookup(NamedTuple):
     expected_from: Literal["original", "model"] | None = None
     """Whether `expected_duration` is the original call's own time, or made from the means of its model."""
 
+    @property
+    def time_saved(self) -> float | None:
+        """Seconds that a hit saved, negative where the look-up took longer than the call; None where that is not known."""
+        if self.expected_duration is None or self.duration is None:
+            return None
+        return self.expected_duration - self.duration
+
 
 class CostParts(NamedTuple):
     """The categories that make up a cost, in pico-dollars. They partition the total."""

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opentelemetry import _logs, trace
 
 from langmeter import bootstrap, semconv, tracking
+from langmeter.billing import Billing
 from langmeter.boundary import shield, swallow
-from langmeter.events import CacheLookup, Failure, ModelCall, ModelResponse, PricedCall, ReportedUsage
-from langmeter.pricing.catalog import Catalog, cached_cost
-from langmeter.pricing.estimate import Estimator, marked, total_usage
-from langmeter.pricing.tiers import agreed_tier
+from langmeter.events import Failure
+from langmeter.listeners import listeners
 from langmeter.runs import OpenCall, RunTable
 from langmeter.telemetry.metrics import metrics_for
 from langmeter.telemetry.spans import Spans, current_run_id, parent_context, run_context
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from langmeter.events import Cost, ModelRequest
+    from langmeter.events import ModelRequest, ModelResponse, PricedCall
     from langmeter.settings import Settings
 
 _NANOSECONDS: Final = 1_000_000_000
@@ -55,8 +54,7 @@ class Observer:
         self.settings = settings
         self.providers = providers
         self.runs = RunTable(settings.max_open_runs, settings.open_run_timeout, self._abandon)
-        self._catalog = Catalog(settings)
-        self._estimator = Estimator(settings) if settings.estimates else None
+        self._billing = Billing(settings, self.runs)
         self._metrics = metrics_for(providers.meter, settings)
         self._spans = Spans(
             trace.get_tracer(semconv.SCOPE_NAME, __version__, providers.tracer),
@@ -144,11 +142,13 @@ class Observer:
         """Price a call that has been taken from the table, hand it to the sinks and end its span."""
         held = False
         try:
-            finished = self._estimated(call, _finished(call, outcome))
-            priced = PricedCall(finished, *self._price(finished))
+            priced = self._billing.billed(call, outcome)
             for tracker in call.trackers:
                 with shield("tracking"):
                     tracker.record(priced)
+            for listener in listeners.all:
+                with shield("listener"):
+                    listener.record(priced)
             if self._settled:
                 if call.span is None:  # begun while the providers were missing, or never sent
                     with shield("spans"):
@@ -181,53 +181,6 @@ class Observer:
     def _open_span(self, call: OpenCall, parent: Context | None, start_time: int) -> None:
         call.span = self._spans.start(call.request, parent, start_time)
         call.context = run_context(call.span, call.run_id)
-
-    def _estimated(self, call: OpenCall, finished: ModelCall) -> ModelCall:
-        """The call with an estimate where the provider reported too little. Its content is let go of here."""
-        content, answer = call.content, call.answer
-        call.content = call.answer = None
-        # What a model inside this one used is on that one's call; a batch has its usage on its first prompt.
-        counted_there = call.nested or (call.later_in_batch and answer is None)
-        if self._estimator is None or content is None or counted_there or finished.cache_hit:
-            return finished
-        try:
-            return self._estimator.completed(finished, content, answer)
-        except Exception as error:  # noqa: BLE001  (the application's own messages are read: the estimate is lost, not the call)
-            swallow("estimate", error)
-            return finished
-
-    def _price(self, call: ModelCall) -> tuple[Cost | None, Cost | None]:
-        if call.cache_hit:
-            lookup = call.cache
-            if lookup is None or (lookup.saved is None and lookup.saved_cost_usd is None):
-                return cached_cost(), None
-            stored = ReportedUsage(lookup.saved, lookup.saved_tier, lookup.saved_cost_usd)
-            return cached_cost(), self._price_usage(call, stored)
-        response = call.response
-        if response is not None and response.usage_counted_elsewhere:
-            return None, None
-        usage = response.usage if response is not None else ReportedUsage()
-        if usage.tokens is None and usage.cost_usd is None and _surely_free(call):
-            return None, None
-        if call.estimated is not None:
-            return marked(self._price_usage(call, total_usage(call, usage))), None
-        return self._price_usage(call, usage), None
-
-    def _price_usage(self, call: ModelCall, usage: ReportedUsage) -> Cost:
-        request, response = call.request, call.response
-        model = (response.model if response is not None else None) or request.model
-        if request.terms is not None:
-            usage = usage._replace(tier=agreed_tier(usage, request.terms))
-        return self._catalog.price(
-            request.provider,
-            model,
-            usage,
-            at=call.start_time / _NANOSECONDS,
-            requested=None if model == request.model else request.model,
-            deployment=request.deployment,
-            terms=request.terms,
-            model_time=lambda: call.duration / (1 + self.runs.count(request.provider, request.model)),
-        )
 
     def _deliver(self, call: OpenCall, priced: PricedCall) -> None:
         # Two walls, so that neither sink costs the other; bare `try` because every call comes through here.
@@ -278,40 +231,10 @@ class Observer:
         self.runs.clear()
 
 
-def _finished(call: OpenCall, outcome: ModelResponse | Failure) -> ModelCall:
-    if call.stopped is None:
-        call.stopped = time.perf_counter()
-    cache = call.cache
-    if cache is None and isinstance(outcome, ModelResponse) and outcome.usage.replayed:
-        # LangChain's own mark of a replayed answer: all there is when the look-up itself was not seen.
-        usage = outcome.usage
-        cache = CacheLookup("hit", saved=usage.tokens, saved_tier=usage.tier, saved_cost_usd=usage.cost_usd)
-    hit = cache is not None and cache.status == "hit"
-    first_chunk = None if hit else call.first_chunk
-    return ModelCall(
-        call.request,
-        outcome,
-        call.start_time,
-        call.stopped - call.started,
-        None if first_chunk is None else first_chunk - call.started,
-        tuple(call.chunk_gaps or ()),
-        not hit and (call.streams or first_chunk is not None),
-        cache,
-    )
-
-
 def _end_span(call: OpenCall) -> None:
     if call.span is not None:
         elapsed = (call.stopped or time.perf_counter()) - call.started
         call.span.end(call.start_time + int(elapsed * _NANOSECONDS))
-
-
-def _surely_free(call: ModelCall) -> bool:
-    """A call that was refused before any output, or never left because its cache failed: nobody bills for it."""
-    failure = call.failure
-    if failure is None or call.time_to_first_chunk is not None:
-        return False
-    return failure.refused or (call.cache is not None and call.cache.status == "error")
 
 
 _observers: weakref.WeakSet[Observer] = weakref.WeakSet()

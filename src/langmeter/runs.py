@@ -69,7 +69,7 @@ class OpenCall:
         self.first_in_batch: OpenCall | None = None
         """For those, the call of the first prompt, where it is known: it has the usage of them all."""
         self.usage_lost = False
-        """True once the answer has shown that it has not."""
+        """True once the call has been answered without usage."""
         self.parent_run_id: UUID | None = None
         self.nested: tuple[UUID, ...] = ()
         """Runs that began inside this one: an answer that one of them gave is billed there."""

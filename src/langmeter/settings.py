@@ -227,7 +227,7 @@ def variable(name: str) -> str | None:
 
 def named_by_environment(settings: Settings, name: str) -> bool:
     """Whether a text setting has the value that its variable gives it: then a fault in what it names only warns."""
-    return os.environ.get(PREFIX + name.upper(), "").strip() == getattr(settings, name)
+    return bool(os.environ.get(PREFIX + name.upper(), "").strip() == getattr(settings, name))
 
 
 def _unknown_setting(name: str) -> str:

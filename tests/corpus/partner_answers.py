@@ -62,6 +62,19 @@ def completion_stream(
     return events(start | {"choices": text}, start | {"choices": last}, start | {"choices": [], "usage": usage})
 
 
+def groq_stream(usage: dict[str, Any]) -> bytes:
+    """Groq puts the usage into a field of its own, beside the last choice."""
+    start = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1_794_000_000,
+        "model": "openai/gpt-oss-120b",
+    }
+    text = [{"index": 0, "delta": {"role": "assistant", "content": "Hello."}, "finish_reason": None}]
+    last = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+    return events(start | {"choices": text}, start | {"choices": last, "x_groq": {"id": "req_1", "usage": usage}})
+
+
 OPENAI_USAGE = {
     "prompt_tokens": 2_000,
     "completion_tokens": 300,

@@ -175,6 +175,19 @@ def test_look_ups_that_cost_money_are_weighed_against_what_calls_cost(price, ask
     assert cache.state()[0].asks is asks
 
 
+def test_what_came_before_a_switch_does_not_weigh_on_the_probes():
+    """A look-up costs about a quarter of a call, and so does a write: it pays from 40 % hits on."""
+    cache = adaptive_cache(Slow(), lookup_cost_usd=0.0006, window=100, probe_share=1)
+    for number in range(100):
+        _ask(cache, f"p{number}")
+        assert worker.drain(30)
+    assert not cache.state()[0].asks
+    for _ in range(30):  # 97 % of these, and 22 % of all
+        _ask(cache, "again")
+        assert worker.drain(30)
+    assert cache.state()[0].asks
+
+
 def test_a_semantic_cache_whose_answers_have_no_price_is_not_given_up_for_money():
     cache = adaptive_cache(Slow(), lookup_cost_usd=1, window=20)
     for number in range(60):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from cache_models import (
@@ -203,6 +207,14 @@ def test_nothing_makes_keys_while_no_ghost_is_about(instrumented, monkeypatch):
     assert advisor.report().ghost is None
 
 
+@pytest.mark.parametrize(("ghost", "sees"), [(None, True), (True, True), (False, False)])
+def test_the_setting_turns_ghost_mode_on_unless_the_advisor_says_no(telemetry, instrument, ghost, sees):
+    instrument(telemetry, cache_ghost=True)
+    with CacheAdvisor(ghost=ghost) as advisor:
+        Chat().invoke("a")
+    assert (advisor.report().ghost is not None) is sees
+
+
 def test_equal_calls_under_way_at_once_are_no_hits_of_one_another(instrumented):
     model = AsyncChat(delay=0.02)
 
@@ -276,3 +288,26 @@ def test_hashes_are_equal_exactly_where_langchains_keys_are():
     assert all(by_key[key] == hashed for key, hashed in seen)
     assert len(by_key) == len(set(by_key.values()))
     assert len(by_key) < len(seen)
+
+
+# -- examples ---------------------------------------------------------------------------------------------------------------
+
+_EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        # 20 questions, 3 of them different.
+        ("cache_advice.py", [r"in_memory +openai/gpt-4o-mini +17 +20 +85\.00%", r"gpt-4o-mini +no limit +20 +1[67] "]),
+        ("cached_stream.py", [r"second: 1; same text: True", r"1 call made, 1 hit, \$0\.0"]),
+        ("adaptive_cache.py", [r"2\d look-ups, 0 hits, (3\d|40) skipped; asks: False"]),
+    ],
+)
+def test_the_examples_run(name, says):
+    result = subprocess.run(
+        [sys.executable, _EXAMPLES / name], capture_output=True, text=True, timeout=120, check=False, encoding="utf-8"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    for pattern in says:
+        assert re.search(pattern, result.stdout), result.stdout

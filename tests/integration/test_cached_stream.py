@@ -338,11 +338,13 @@ def test_a_stored_answer_stays_as_it_was_whatever_the_caller_does_with_the_chunk
     model = cached_stream(StreamingChat(cache=cache, output_version="v1"))
     list(model.stream("a"))
     ((stored,),) = cache._cache.values()
+    stored.message.response_metadata["nested"] = {"x": 1}
     before = stored.model_copy(deep=True)
     for _ in range(2):
         (chunk,) = model.stream("a")
         chunk.content[0]["text"] = "changed"
         chunk.response_metadata["model_name"] = "changed"
+        chunk.response_metadata["nested"]["x"] = 2
         chunk.usage_metadata["input_tokens"] = 0
     assert stored == before
 
@@ -537,12 +539,13 @@ def test_a_rate_limiter_is_asked_before_hits_too():
 
 
 @pytest.mark.version_3
-def test_version_3_streams_ask_no_cache_as_ever(instrumented):
+def test_version_3_streams_ask_no_cache_as_ever(instrumented, caplog):
     model = cached_stream(StreamingChat(cache=InMemoryCache()))
     list(model.stream("a"))
     for _ in model.stream_events("a", version="v3"):
         pass
     assert statuses(instrumented.spans()) == ["miss", "bypass"]
+    assert caplog.records == []
 
 
 # -- a real client --------------------------------------------------------------------------------------------------------

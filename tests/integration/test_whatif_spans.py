@@ -1,6 +1,10 @@
 """Records from real spans: what an instrumented call leaves behind is enough to price it again."""
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,3 +202,34 @@ def test_broken_spans_lose_nothing_else(instrumented):
     found = read([*broken, *instrumented.spans()], skip_bad=True)
     assert (len(found), found.skipped) == (1, 3)
     assert [problem.where for problem in found.problems] == ["record 1", "record 2", "record 3"]
+
+
+# -- examples ---------------------------------------------------------------------------------------------------------
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run_example(name):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=120, check=False, cwd=EXAMPLES
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_example_of_what_if_runs():
+    first, second, *rest = run_example("what_if.py")
+    assert re.fullmatch(r"3 calls on gpt-4o-mini: \$0\.\d+", first)
+    assert re.fullmatch(r"on gpt-4\.1: \$0\.\d+ with the same caching, \$0\.\d+ without", second)
+    assert [line.partition(":")[0] for line in rest[-3:]] == ["gpt-5-mini", "gpt-4.1", "gpt-4.1-nano"]
+    assert rest[-1].endswith("quality 0.8 over 2 runs, adequate: False")
+
+
+def test_the_example_of_repricing_runs():
+    # 2,524 x $2 + 3,177 x $1 + 620 x $8 = $0.013185; 1,000 x $8 + 100 x $40 = $0.012
+    assert run_example("reprice.py") == [
+        "gpt-4o: $0.01648125 before, $0.013185 by the contract",
+        "acme-large-2: no price before, $0.012 by the contract",
+        "1 call with a price before and now: difference $-0.00329625",
+        "1 call that had no price: $0.012",
+    ]

@@ -8,13 +8,14 @@ from __future__ import annotations
 import inspect
 import itertools
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from langchain_core.caches import BaseCache, InMemoryCache
 
-CLIENT_TIMEOUT = 1.0
+CLIENT_TIMEOUT = 2.0
 """Seconds after which a client gives up on a server that hangs."""
 SEMANTIC_DISTANCE = 0.25
 
@@ -64,18 +65,14 @@ def redis_client(port: str, package: str = "redis") -> Any:
 
 
 def empty(server: str | None, address: str) -> None:
-    """Throw away everything that the server holds; a cache in a file or in memory starts with a new one anyway."""
+    """Throw away everything that the server holds; caches in a file, in memory or with a prefix of their own start empty."""
     if server == "PostgreSQL":
         from langchain_community.cache import Base
 
         engine = _engine(_postgresql_url(address))
         Base.metadata.drop_all(engine)
         engine.dispose()
-    elif server == "memcached":
-        client = _memcached_client(address)
-        client.flush_all(noreply=False)
-        client.close()
-    elif server is not None:
+    elif server is not None and server.startswith("Redis"):
         with redis_client(address) as redis:
             redis.flushall()
 
@@ -104,10 +101,13 @@ def _sqlalchemy(name: str) -> Callable[[str], BaseCache]:
     return lambda directory: _community(name)(_engine(f"sqlite:///{_new_file(directory)}"))
 
 
-def _memcached_client(port: str) -> Any:
+def _memcached(port: str) -> BaseCache:
+    """With a prefix of its own: emptying memcached is exact to the second only."""
     from pymemcache.client import PooledClient
 
-    return PooledClient(("127.0.0.1", int(port)), timeout=CLIENT_TIMEOUT, connect_timeout=CLIENT_TIMEOUT)
+    timeouts = {"timeout": CLIENT_TIMEOUT, "connect_timeout": CLIENT_TIMEOUT}
+    client = PooledClient(("127.0.0.1", int(port)), key_prefix=uuid.uuid4().hex.encode(), **timeouts)
+    return _community("MemcachedCache")(client)
 
 
 def _gptcache(directory: str) -> BaseCache:
@@ -187,7 +187,7 @@ BACKENDS = (
         "langchain-community",
         "memcached",
         "memcached",
-        lambda port: _community("MemcachedCache")(_memcached_client(port)),
+        _memcached,
     ),
     Backend("GPTCache", "langchain-community", None, "gptcache", _gptcache),
     Backend("UserCache", "your own code", None, "user", lambda _: UserCache()),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cache_backends import BACKENDS, Backend, arelease, empty, redis_client
-from cache_ways import THREADS, Watched, ainside, answer, chat, failure, inside, own_spans, question_asked
+from cache_ways import THREADS, Watched, ainside, as_seen, chat, failure, inside, own_spans, question_asked
 from langchain_core.caches import BaseCache
 from langchain_core.load import dumps, loads
 from langchain_core.runnables import RunnableLambda
@@ -61,7 +61,7 @@ async def _scenario(backend: Backend, server: Redis, provider: Provider, mode: s
 
     async def ask(phase: str, question: str) -> None:
         try:
-            outcome = repr(answer(await model.ainvoke(question) if mode == "ainvoke" else model.invoke(question)))
+            outcome = repr(as_seen(await model.ainvoke(question) if mode == "ainvoke" else model.invoke(question)))
         except Exception as error:
             outcome = failure(error)
         seen.append((phase, outcome))

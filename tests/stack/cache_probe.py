@@ -22,7 +22,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from cache_backends import BACKENDS, Backend, arelease, empty, release
-from cache_ways import WAYS, Watched, Way, answer, chat, failure, own_spans, text
+from cache_ways import WAYS, Watched, Way, as_seen, chat, failure, own_spans, text
 from provider import Provider, bill
 from questions import DIFFERENT, QUESTIONS, SAME, WARM
 
@@ -51,7 +51,7 @@ async def _arun(backend: Backend, address: str, way: Way, provider: Provider, *,
         provider.requests.clear()
         with watched.watching(watch=watch):
             try:
-                answers = answer(await way.call(model))
+                answers = as_seen(await way.call(model))
             except Exception as error:
                 answers = failure(error)
         return Run(answers, provider.asked(), watched)
@@ -72,7 +72,7 @@ def _run(backend: Backend, address: str, way: Way, provider: Provider, *, watch:
         provider.requests.clear()
         with watched.watching(watch=watch):
             try:
-                answers = answer(way.call(model))
+                answers = as_seen(way.call(model))
             except Exception as error:
                 answers = failure(error)
         return Run(answers, provider.asked(), watched)
@@ -234,7 +234,7 @@ async def _ask(model: Any, mode: str, question: str) -> Any:
 
 async def _outcome(model: Any, mode: str, question: str) -> Any:
     try:
-        return repr(answer(await _ask(model, mode, question)))
+        return repr(as_seen(await _ask(model, mode, question)))
     except Exception as error:
         return failure(error)
 

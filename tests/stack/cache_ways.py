@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -35,8 +36,13 @@ def chat(cache: Any, provider: Provider) -> ChatOpenAI:
 
 
 def text(cache: Any, provider: Provider) -> OpenAI:
-    """A real text model of the local provider."""
-    return OpenAI(model=TEXT_MODEL, base_url=provider.base_url, api_key="none", max_retries=0, cache=cache)
+    """A real text model of the local provider; all of them share one HTTP client, whose certificates take long to load."""
+    return _text(provider.base_url).model_copy(update={"cache": cache})
+
+
+@functools.lru_cache(maxsize=1)
+def _text(url: str) -> OpenAI:
+    return OpenAI(model=TEXT_MODEL, base_url=url, api_key="none", max_retries=0)
 
 
 def _invoke(model: Any) -> list[Any]:
@@ -167,17 +173,17 @@ class Watched:
         return dict(found)
 
 
-def answer(answers: Any) -> Any:
+def as_seen(answers: Any) -> Any:
     """Answers as the application reads them, without the ids that LangChain draws anew for every run."""
     if isinstance(answers, LLMResult):
-        return [answer(generations) for generations in answers.generations]
+        return [as_seen(generations) for generations in answers.generations]
     if isinstance(answers, list):
-        return [answer(answer) for answer in answers]
+        return [as_seen(one) for one in answers]
     if isinstance(answers, BaseMessage):
         usage = {key: value for key, value in answers.usage_metadata.items() if key != "total_cost"}
         return answers.content, usage, answers.response_metadata
     return (
-        (answer(answers.message) if hasattr(answers, "message") else answers.text)
+        (as_seen(answers.message) if hasattr(answers, "message") else answers.text)
         if hasattr(answers, "text")
         else answers
     )

@@ -147,13 +147,14 @@ class PostgreSQL(Server):
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
-        subprocess.run(
-            [initdb, "-D", self.directory / "data", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"],
-            cwd=self.directory,
-            check=True,
-            capture_output=True,
-            **self._identity(),
-        )
+        self._initialised_by = initdb
+
+    def start(self) -> None:
+        if not (self.directory / "data").exists():
+            options = ["-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]
+            command = [self._initialised_by, "-D", self.directory / "data", *options]
+            subprocess.run(command, cwd=self.directory, check=True, capture_output=True, **self._identity())
+        super().start()
 
     def command(self) -> list[str | Path]:
         options = ["listen_addresses=127.0.0.1", f"unix_socket_directories={self.directory}", "fsync=off"]

@@ -125,6 +125,11 @@ def test_a_verdict_takes_enough_look_ups(hits, lookups, break_even, judgement):
     assert judge(hits, lookups, break_even) == judgement
 
 
+def test_rounding_never_finds_a_hit_where_there_was_none():
+    assert {judge(0, lookups, 0.0).verdict for lookups in range(20, 3_000)} == {"too early to say"}
+    assert {judge(lookups, lookups, 1.0).verdict for lookups in range(20, 3_000)} == {"too early to say"}
+
+
 def test_as_many_more_look_ups_as_it_says_do_settle_it():
     early = judge(12, 300, 0.05)
     assert early.verdict == "too early to say"

@@ -218,6 +218,13 @@ def test_deepseek_has_no_peak_hours_on_weekends_and_holidays(cost, model, at, ex
     assert cost("deepseek", model, at=at).amount == expected
 
 
+@pytest.mark.parametrize("at", ["2026-11-14T02:00", "2026-11-15T09:59:59", "2026-10-01T06:00", "2026-08-14T08:00"])
+def test_the_card_of_a_quiet_day_holds_at_the_instant_it_was_asked_for(catalog, at):
+    card = catalog.card(Subject("deepseek", "deepseek-v4-flash"), unix(at))
+    assert card.valid_from <= unix(at) < card.valid_until
+    assert catalog.card(Subject("deepseek", "deepseek-v4-flash"), unix(at)) is card
+
+
 def test_every_hour_of_a_month_agrees_with_the_published_rule_in_any_order(catalog):
     """One catalog, its cards kept from hour to hour, and asked backwards as well."""
     start = datetime(2026, 10, 1, tzinfo=UTC)
@@ -334,3 +341,49 @@ def test_a_row_does_nothing_once_the_table_says_anything_else():
     assert seen.fee == 12 * 10**9
     updated = dataclasses.replace(seen, fee=7 * 10**9)
     assert corrections().card(Subject("perplexity", "sonar"), unix("2026-11-18T12:00"), lambda *_: updated) is updated
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "tier"),
+    [
+        ("anthropic", "claude-opus-5-5", "batch+fast"),
+        ("openai", "gpt-5.5", "batch+priority"),
+        ("azure", "gpt-5.5", "batch+priority"),
+    ],
+)
+def test_of_two_tiers_that_exclude_each_other_one_is_unmatched(cost, provider, model, tier):
+    """The library takes the first price that it finds and says nothing of the other."""
+    both, alone = cost(provider, model, tier=tier), [cost(provider, model, tier=one) for one in tier.split("+")]
+    assert both.amount in [one.amount for one in alone]
+    assert both.tier_unmatched
+    assert not any(one.tier_unmatched for one in alone)
+
+
+@pytest.mark.parametrize(
+    ("provider", "origin", "model", "tier"),
+    [
+        ("azure", "openai", "gpt-4o", "batch"),
+        ("azure_openai", "openai", "gpt-5-mini", "flex"),
+        ("azure", "openai", "gpt-5.5", "priority"),
+        ("azure", "anthropic", "claude-opus-5-5", "batch"),
+    ],
+)
+def test_a_borrowed_model_has_the_tiers_of_its_origin(cost, provider, origin, model, tier):
+    borrowed, original = cost(provider, model, tier=tier), cost(origin, model, tier=tier)
+    assert (borrowed.amount, borrowed.tier_unmatched) == (original.amount, False)
+    assert borrowed.amount != cost(provider, model).amount
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "tier"),
+    [
+        ("bedrock_converse", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "batch"),
+        ("google_vertexai", "claude-opus-5-5", "batch"),
+        ("bedrock_converse", "us.amazon.nova-pro-v1:0", "priority"),
+    ],
+)
+def test_a_tier_that_a_cloud_has_no_price_for_costs_the_standard_price_and_says_so(cost, provider, model, tier):
+    assert (cost(provider, model, tier=tier).amount, cost(provider, model, tier=tier).tier_unmatched) == (
+        cost(provider, model).amount,
+        True,
+    )

@@ -141,6 +141,7 @@ def test_every_metric_has_the_unit_description_kind_and_buckets_of_the_registry(
     hit = CacheLookup("hit", "in_memory", 0.001, USAGE)
     sink.record(PricedCall(called(time_to_first_chunk=0.5, chunk_gaps=(0.1,), streamed=True), COST), None)
     sink.record(PricedCall(called(), Cost("unpriced", reason="unknown_model")), None)
+    sink.record(PricedCall(called(estimated=TokenUsage(7, 3)), COST._replace(status="estimated")), None)
     sink.record(PricedCall(called(cache=hit), Cost("cached", CostParts()), COST), None)
     boundary.set_strict(False)
     boundary.swallow("a test", ValueError())

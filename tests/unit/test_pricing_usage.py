@@ -1,6 +1,7 @@
 """Usage figures: what each integration really sends, and what of it is billed."""
 
 import math
+import random
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from langmeter.events import PricingTerms, ReportedUsage, TokenUsage
 from langmeter.pricing.repairs import repaired
 from langmeter.pricing.tiers import agreed_tier
-from langmeter.pricing.usage import reported_usage
+from langmeter.pricing.usage import _ordinary, reported_usage
 
 
 def usage(billed, output, details=None, output_details=None, **more):
@@ -153,6 +154,21 @@ PECULIARITIES = {
         usage(1_000, 200, None, {"reasoning": 500}, total_tokens=1_700),
         {},
         ReportedUsage(TokenUsage(1_000, 700, reasoning=500)),
+    ),
+    "and the prompts of Google's tools, which are in nothing but the total": (
+        usage(1_000, 200, None, {"reasoning": 500}, total_tokens=1_730),
+        {},
+        ReportedUsage(TokenUsage(1_000, 700, reasoning=500, consistent=False)),
+    ),
+    "Perplexity's research models bill reasoning on top, and citations that have no place here": (
+        usage(33, 7_163, None, {"reasoning": 193_008, "citation_tokens": 20_016}),
+        {},
+        ReportedUsage(TokenUsage(33, 200_171, reasoning=193_008, consistent=False)),
+    ),
+    "no citations, nothing that cannot be priced": (
+        usage(33, 100, None, {"reasoning": 50, "citation_tokens": 0}),
+        {},
+        ReportedUsage(TokenUsage(33, 150, reasoning=50)),
     ),
     "langchain-xai adds reasoning twice": (
         usage(1_000, 1_200, {"cache_read": 100}, {"reasoning": 500}, total_tokens=1_700),
@@ -361,3 +377,36 @@ def test_the_usage_of_the_application_is_not_touched():
     copy = usage(10, 5, {"flex_cache_read": 3, "flex": 7}, {"flex": 5})
     reported_usage(metadata, {"service_tier": "flex"})
     assert metadata == copy
+
+
+def random_usage(rng):
+    """Figures as integrations send them, most of them sound, some contradictory or odd."""
+    billed, output = rng.choice((0, 1, 5_000, rng.randrange(10**6))), rng.randrange(9_000)
+    metadata = usage(billed, output)
+    for name, keys, whole in (
+        (
+            "input_token_details",
+            ("cache_read", "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens", "audio", "text"),
+            billed,
+        ),
+        ("output_token_details", ("reasoning", "audio", "image"), output),
+    ):
+        if rng.random() < 0.8:
+            share = whole // 3 + rng.choice((0, 0, 0, whole))
+            details = {key: rng.randrange(share + 1) for key in rng.sample(keys, rng.randrange(len(keys)))}
+            if details and rng.random() < 0.1:
+                details[rng.choice(list(details))] = rng.choice((None, -1, 2.0, 1.5, True, "7", math.nan, 10**400))
+            metadata[name] = rng.choice((details, details, details, None))
+    if rng.random() < 0.2:
+        field = rng.choice(("input_tokens", "output_tokens", "total_tokens"))
+        metadata[field] = rng.choice((None, -1, 1.0, 0.5, "3", 10**16, metadata[field] + 7))
+    return metadata
+
+
+def test_the_short_way_gives_what_the_long_way_gives_for_random_figures():
+    rng, short = random.Random(20_261_122), 0
+    for _ in range(20_000):
+        metadata = random_usage(rng)
+        assert reported_usage(metadata) == ReportedUsage(repaired(metadata)[0])
+        short += _ordinary(metadata) is not None
+    assert 5_000 < short < 19_000

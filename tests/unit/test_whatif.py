@@ -128,6 +128,19 @@ def test_scaling_leaves_sound_and_images_alone_and_keeps_parts_within_wholes():
     assert priced.no_caching.parts == CostParts(1_081 * 2 * MICRO, 0, 0, 111 * 8 * MICRO)
 
 
+def test_cached_sound_is_not_scaled_with_the_cached_text():
+    tokens = TokenUsage(1_000, 0, cache_read=500, input_audio=900)
+    (priced,) = what_if([record(tokens)], model="gpt-4.1", token_ratio=2, per_record=True).records
+    # 100 text tokens, all of them cached, become 200; 400 of the 900 of sound are cached and stay 400.
+    assert priced.same_caching.parts == CostParts(500 * 2 * MICRO, 600 * MICRO // 2)
+
+
+def test_a_model_that_is_paid_by_the_hour_has_no_price_for_a_record():
+    result = what_if([record()], model="gpt-4-hourly", provider="openai", prices=PRICES)
+    assert result.counts == Counts(unpriced=1)
+    assert reprice([record(model="gpt-4-hourly")], prices=PRICES).total.no_longer_priced == 1
+
+
 def test_a_ratio_for_some_models_leaves_the_others_as_counted():
     records = [record(), record(model="gpt-4.1", cost=2_800 * MICRO)]
     result = what_if(records, model="gpt-5-mini", token_ratio={"gpt-4o": 2})

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -63,6 +64,13 @@ def matched(kind: str, model: str | None = None) -> Text:
     if kind == "loose":
         return Text(f"loose: a rule on names chose {found}; the table may be older than the model", "yellow")
     return Text(kind)
+
+
+def complain(*lines: str) -> None:
+    """Lines on stderr: wrapped between words on a terminal, each kept whole for a program."""
+    console = Console(stderr=True, highlight=False)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=not console.is_terminal)
 
 
 def print_json(document: dict[str, Any]) -> None:

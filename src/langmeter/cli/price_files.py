@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from langmeter.cli.price_figures import dollars, figures, iso, plain, print_json
+from langmeter.cli.price_figures import complain, dollars, figures, iso, plain, print_json
 from langmeter.errors import PriceFileError
 from langmeter.pricing.cards import Card
 from langmeter.pricing.catalog import GenaiPrices, PricingUnavailableError, Subject
@@ -59,11 +59,8 @@ def validate_file(path: Path, *, as_json: bool) -> int:
 
 
 def _print_error(error: PriceFileError) -> None:
-    console = Console(stderr=True, highlight=False)
-    console.print(f"langmeter prices validate: {error}", markup=False, soft_wrap=True)
     text = _line(error.path, error.line)
-    if text:
-        console.print(Text.assemble((f"{error.line:>6} | ", "dim"), text), soft_wrap=True)
+    complain(f"langmeter prices validate: {error}", *([f"{error.line:>6} | {text}"] if text else []))
 
 
 def _line(path: str, number: int | None) -> str:

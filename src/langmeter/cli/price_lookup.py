@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from rich.console import Console
-
+from langmeter.cli.price_figures import complain
 from langmeter.pricing import notices
 from langmeter.pricing.cards import Unpriced
 from langmeter.pricing.catalog import AnyCard, Catalog, GenaiPrices, PricingUnavailableError, Subject
@@ -99,9 +98,8 @@ def explain_missing(command: str, facts: Mapping[str, Any]) -> None:
     ]
     if found:
         lines.append(f"The nearest known model is {found['model']!r} of {found['provider']}.")
-    lines += ["To set its price in US dollars per million tokens, name a file with this in LANGMETER_PRICES:", ""]
-    lines += ["models:", facts["override"]]
-    Console(stderr=True, highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
+    lines.append("To set its price in US dollars per million tokens, name a file with this in LANGMETER_PRICES:")
+    complain(*lines, "", "models:", *facts["override"].splitlines())
 
 
 def _nearest(model: str, provider: str) -> tuple[str, str] | None:

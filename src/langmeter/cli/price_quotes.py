@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 import langmeter
-from langmeter.cli.price_figures import aligned, figures, iso, matched, pairs, plain, print_json
+from langmeter.cli.price_figures import aligned, complain, figures, iso, matched, pairs, plain, print_json
 from langmeter.cli.price_lookup import UNKNOWN_PROVIDER, claim_notices, explain_missing, missing, unix_seconds
 from langmeter.events import CostParts, TokenUsage, usd
 from langmeter.pricing.catalog import Subject
@@ -98,7 +98,7 @@ def _no_price(subject: Subject, cost: Cost, *, as_json: bool) -> int:
     if as_json:
         print_json(facts)
     elif "reason" in facts:
-        Console(stderr=True, highlight=False).print(f"langmeter prices price: {facts['reason']}.", markup=False)
+        complain(f"langmeter prices price: {facts['reason']}.")
     else:
         explain_missing("price", facts)
     return _NO_PRICE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from langmeter.cli.price_figures import figures, plain, print_json, totals
+from langmeter.cli.price_figures import complain, figures, plain, print_json, totals
 from langmeter.errors import LangmeterError
 from langmeter.whatif import Bounds, Candidate, RecordError, Records, cheapest, read
 
@@ -39,16 +39,15 @@ class Options(NamedTuple):
 
 def compare(options: Options) -> int:
     """Print what the calls of a file would have cost; the exit status is 1 where nothing could be compared."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         records = read(options.file, skip_bad=options.skip_bad)
         ranked = _ranked(records, options)
     except RecordError as error:
-        errors.print(f"langmeter whatif: {error.count:,} of the records cannot be read:\n{error}", markup=False)
-        errors.print("Mend them, or leave them out with --skip-bad.", markup=False)
+        first = f"langmeter whatif: {error.count:,} of the records cannot be read:"
+        complain(first, *str(error).splitlines(), "Mend them, or leave them out with --skip-bad.")
         return _PROBLEM
     except (LangmeterError, OSError) as error:
-        errors.print(f"langmeter whatif: {error}", markup=False)
+        complain(f"langmeter whatif: {error}")
         return _PROBLEM
     if options.as_json:
         print_json({"file": str(options.file), "candidates": [_facts(candidate) for candidate in ranked]})

@@ -47,6 +47,7 @@ _ID_KEYS: Final = ("id", "request_id")
 _MODEL_KEYS: Final = ("model_name", "model", "model_id")
 # Text models have no normalised usage; these are the spellings of the providers' own counts.
 _INPUT_KEYS: Final = ("input_tokens", "prompt_tokens", "prompt_token_count", "prompt_eval_count", "input_token_count")
+_CACHE_KEYS: Final = (("cache_read_input_tokens",), ("cache_creation_input_tokens", "cache_write_input_tokens"))
 _OUTPUT_KEYS: Final = (
     "output_tokens",
     "completion_tokens",
@@ -212,13 +213,24 @@ def _provider_counts(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
             counts[name] = int(value) if value == value // 1 else value  # Cohere counts in floats
     if not counts:
         return None
+    _add_uncounted_cache(counts, raw)
     cached = _mapping(raw.get("prompt_tokens_details")).get("cached_tokens")
     reasoning = _mapping(raw.get("completion_tokens_details")).get("reasoning_tokens")
     if isinstance(cached, int):
-        counts["input_token_details"] = {"cache_read": cached}
+        counts.setdefault("input_token_details", {"cache_read": cached})
     if isinstance(reasoning, int):
         counts["output_token_details"] = {"reasoning": reasoning}
     return counts
+
+
+def _add_uncounted_cache(counts: dict[str, Any], raw: Mapping[str, Any]) -> None:
+    """Cached tokens, which Anthropic and Amazon Bedrock leave out of their count of the input; others include them."""
+    read, written = (next((raw[key] for key in keys if type(raw.get(key)) is int), 0) for keys in _CACHE_KEYS)
+    whole, total = counts.get("input_tokens", 0) + read + written, raw.get("total_tokens")
+    is_left_out = "input_tokens" in raw if total is None else total == whole + counts.get("output_tokens", 0)
+    if (read or written) and is_left_out:
+        counts["input_tokens"] = whole
+        counts["input_token_details"] = {"cache_read": read, "cache_creation": written}
 
 
 def _counted_elsewhere(choices: list[Any], output: Mapping[str, Any], usage: ReportedUsage) -> bool:

@@ -219,11 +219,15 @@ def _own(outcome: ModelResponse, response: Any, call: OpenCall) -> ModelResponse
     if call.nested and answers.made_by(response, call.nested):
         # A model that hands on the answer of another one.
         outcome = outcome._replace(usage=ReportedUsage(), usage_counted_elsewhere=True)
-    elif outcome.usage_counted_elsewhere:
-        first = call.first_in_batch
-        call.usage_lost = not call.later_in_batch or (first is not None and first.usage_lost)
-        outcome = outcome._replace(usage_counted_elsewhere=not call.usage_lost)
+    elif outcome.usage_counted_elsewhere and (not call.later_in_batch or _is_lost(call.first_in_batch)):
+        outcome = outcome._replace(usage_counted_elsewhere=False)
+    call.usage_lost = outcome.usage.tokens is None
     return outcome
+
+
+def _is_lost(first: OpenCall | None) -> bool:
+    """Whether the first prompt of a batch has ended without the usage that LangChain gives to it."""
+    return first is not None and first.usage_lost
 
 
 def close_failed(observer: Observer, run_id: UUID | None, error: BaseException, response: Any = None) -> None:

@@ -20,6 +20,7 @@ from langmeter.langchain.cache import CacheWatch
 from langmeter.langchain.handler import CallbackHandler, installed, register_hook
 from langmeter.langchain.patches import Patches
 from langmeter.observer import Providers, observer_for, open_calls
+from langmeter.pricing.catalog import updates
 from langmeter.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,12 +46,16 @@ class _Installation:
         self._patches.apply()
         self.handler.retired = False
         installed.handler = self.handler
+        if self.settings.auto_update:
+            updates.start()
 
     def remove(self) -> None:
         installed.handler = None
         self.handler.retired = True
         self._patches.remove()
         self._watch.restore()
+        if self.settings.auto_update:
+            updates.stop()
 
 
 _NOWHERE: Final = Providers(NoOpTracerProvider(), NoOpMeterProvider(), NoOpLoggerProvider())

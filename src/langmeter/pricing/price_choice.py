@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from langmeter.errors import SettingsError
-from langmeter.pricing.cards import HourlyCard, Unpriced, unpriceable
+from langmeter.pricing.cards import Card, HourlyCard, Unpriced, unpriceable
 from langmeter.pricing.catalog import Catalog
 from langmeter.settings import Settings
 
 if TYPE_CHECKING:
-    from langmeter.pricing.cards import Card
     from langmeter.pricing.catalog import Subject
 
 Instant: TypeAlias = "Literal['request', 'now'] | datetime"
@@ -53,21 +52,25 @@ class Choice(NamedTuple):
 class Prices:
     """The cards of one subject after another in time, from one catalog. Not for several threads at once."""
 
-    __slots__ = ("_catalog", "_subject", "card")
+    __slots__ = ("_card", "_catalog", "_subject", "versions")
 
     def __init__(self, catalog: Catalog, subject: Subject) -> None:
         self._catalog = catalog
         self._subject = subject
-        self.card: Card | Unpriced = _NEVER_VALID
+        self._card: Card | Unpriced = _NEVER_VALID
+        self.versions: set[str] = set()
+        """Of the cards so far."""
 
     def card_at(self, at: float) -> Card | Unpriced:
         """The card in force at `at`, unix seconds."""
-        card = self.card
+        card = self._card
         if not card.valid_from <= at < card.valid_until:
             found = self._catalog.card(self._subject, at)
             if isinstance(found, HourlyCard):  # shares of an hour need the time of each call, which no record has
                 found = Unpriced(unpriceable(self._subject.tier, "no_usage"), found.valid_from, found.valid_until)
-            card = self.card = found
+            elif isinstance(found, Card) and found.source.version is not None:
+                self.versions.add(found.source.version)
+            card = self._card = found
         return card
 
 

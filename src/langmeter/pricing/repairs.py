@@ -60,7 +60,19 @@ def repaired(usage: Mapping[str, object]) -> tuple[TokenUsage | None, str | None
         hour,
         count(read_out.get("reasoning")),
     )
-    return _consistent(figures, read_in, read_out, whole=_is_whole(usage, read_in, read_out)), prefix
+    whole = _is_whole(usage, read_in, read_out)
+    if "citation_tokens" in read_out:
+        figures, whole = _with_reasoning_outside(figures), whole and not count(read_out["citation_tokens"])
+    return _consistent(figures, read_in, read_out, whole=whole), prefix
+
+
+def _with_reasoning_outside(figures: _Figures) -> _Figures:
+    """The counts of Perplexity's research models: neither output nor total hold the reasoning, which is billed on top.
+
+    The tokens of citations are billed too, and there is no place for them: the usage counts as contradictory, so that its
+    price is said to be partial.
+    """
+    return figures._replace(output=figures.output + (figures.reasoning or 0), total=None)
 
 
 def _is_whole(*parts: Mapping[str, object]) -> bool:
@@ -159,8 +171,9 @@ def _reconciled(figures: _Figures) -> tuple[_Figures, bool]:
     """
     both = figures.input + figures.output
     reasoning, cache_read = figures.reasoning or 0, figures.cache_read or 0
-    if both + reasoning == figures.total:  # langchain-google-vertexai leaves thoughts out of the output
-        return figures._replace(output=figures.output + reasoning), True
+    if reasoning and both + reasoning <= figures.total:  # langchain-google-vertexai leaves thoughts out of the output
+        # It leaves out the prompts of Google's own tools too, which are in nothing but the total.
+        return figures._replace(output=figures.output + reasoning), both + reasoning == figures.total
     if both - reasoning == figures.total and reasoning <= figures.output:  # langchain-xai adds reasoning twice
         return figures._replace(output=figures.output - reasoning), reasoning != cache_read
     if both - cache_read == figures.total and cache_read <= figures.input:  # ChatDatabricks adds cache reads twice

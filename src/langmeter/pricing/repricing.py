@@ -76,7 +76,7 @@ class Repricing(NamedTuple):
     by_model: tuple[ModelRepricing, ...]
     """The largest difference first."""
     records: tuple[RepricedRecord, ...]
-    """Every call, in the order given."""
+    """Every call, in the order given; none without `per_record`."""
     price_versions: tuple[str, ...]
     kept: int
     """Calls whose cost is no matter of prices, because a gateway charged it or hours were shared out; taken as recorded."""
@@ -90,7 +90,13 @@ class Repricing(NamedTuple):
     """Records that could not be read; in no total."""
 
 
-def reprice(records: RecordSource, *, prices: PriceOverrides | None = None, at: Instant = "request") -> Repricing:
+def reprice(
+    records: RecordSource,
+    *,
+    prices: PriceOverrides | None = None,
+    at: Instant = "request",
+    per_record: bool = True,
+) -> Repricing:
     """What these calls cost at other prices, beside what they were recorded to cost, in US dollars.
 
     Exported telemetry is never rewritten: publish the difference. Nothing is fetched from the network. What only the call
@@ -101,6 +107,7 @@ def reprice(records: RecordSource, *, prices: PriceOverrides | None = None, at: 
         records: what `read` takes: records, mappings, spans, or the path of a file.
         prices: price overrides, a file or its dictionary; by default those of `LANGMETER_PRICES`.
         at: when prices are taken: at each `request`, `now`, or at one instant (UTC when it names no zone).
+        per_record: whether the result holds the cost of each call; without them a million calls take half the time.
 
     Raises:
         SettingsError: an argument has a wrong value.
@@ -109,9 +116,12 @@ def reprice(records: RecordSource, *, prices: PriceOverrides | None = None, at: 
     """
     found = read(records)
     calculation = _Calculation(Choice(catalog_with(prices), fixed_instant(at)))
+    repriced = []
     for record in found:
-        calculation.add(record)
-    return calculation.result(found.skipped)
+        cost = calculation.add(record)
+        if per_record and cost is not None:
+            repriced.append(_build(RepricedRecord, (record, cost)))
+    return calculation.result(found.skipped, repriced)
 
 
 class _Sums:
@@ -170,16 +180,14 @@ class _Calculation:
         self._catalog, self._at = choice
         self._lanes: dict[_Key, tuple[Prices, _Sums]] = {}
         self._sums: dict[tuple[str, str], _Sums] = {}
-        self._repriced: list[RepricedRecord] = []
-        self._versions: dict[str | None, None] = {}
         self._hits = self._kept = self._estimated = self._partial = 0
 
-    def add(self, record: Record) -> None:
-        """Price one record and add it."""
+    def add(self, record: Record) -> Cost | None:
+        """Price one record and add it: its cost at the other prices; None when it is no call."""
         provider, model, usage, start, tier, old, status, _, requested, deployment, estimated = record
         if status == "cached":
             self._hits += 1
-            return
+            return None
         key = (provider, model, tier, requested, deployment)
         prices, sums = self._lanes.get(key) or self._lane(key)
         if old is not None and (status == "reported" or status == "allocated"):  # noqa: PLR1714  (a third of the time of `in`)
@@ -189,15 +197,17 @@ class _Calculation:
             cost = unpriceable(tier, "no_usage")
         else:
             cost = prices.card_at(start if self._at is None else self._at).cost(usage)
-            self._versions[cost.version] = None
-        if cost.status == "partial":
-            self._partial += 1
-        if estimated:
-            self._estimated += 1
-            cost = _marked(cost)
+        if estimated or cost.status == "partial":
+            cost = self._noted(cost, estimated=estimated)
         parts = cost.parts
         sums.add(old, None if parts is None else sum(parts))
-        self._repriced.append(_build(RepricedRecord, (record, cost)))
+        return cost
+
+    def _noted(self, cost: Cost, *, estimated: bool) -> Cost:
+        """The cost, counted; that of estimated tokens says so, and what does not depend on tokens keeps its status."""
+        self._partial += cost.status == "partial"
+        self._estimated += estimated
+        return cost._replace(status="estimated") if estimated and cost.status in ("priced", "partial") else cost
 
     def _lane(self, key: _Key) -> tuple[Prices, _Sums]:
         provider, model, tier, requested, deployment = key
@@ -205,7 +215,7 @@ class _Calculation:
         lane = self._lanes[key] = (prices, self._sums.setdefault((provider, model), _Sums()))
         return lane
 
-    def result(self, skipped: int) -> Repricing:
+    def result(self, skipped: int, repriced: list[RepricedRecord]) -> Repricing:
         """The sums of all that was added."""
         total = _Sums()
         for sums in self._sums.values():
@@ -214,16 +224,11 @@ class _Calculation:
         return Repricing(
             total.result("", ""),
             tuple(sums.result(*name) for name, sums in ranked),
-            tuple(self._repriced),
-            tuple(sorted(version for version in self._versions if version is not None)),
+            tuple(repriced),
+            tuple(sorted(set[str]().union(*(prices.versions for prices, _ in self._lanes.values())))),
             self._kept,
             self._estimated,
             self._partial,
             self._hits,
             skipped,
         )
-
-
-def _marked(cost: Cost) -> Cost:
-    """The cost of estimated tokens says so; what does not depend on tokens keeps its status."""
-    return cost._replace(status="estimated") if cost.status in ("priced", "partial") else cost

@@ -47,25 +47,46 @@ def scaled_usage(tokens: TokenUsage, ratio: float) -> TokenUsage:
 
     Wholes are rounded to the nearest token and parts down, so that no part outgrows its whole.
     """
-    text_in = max(tokens.input_tokens - (tokens.input_image or 0) - (tokens.input_audio or 0), 0)
-    text_out = max(tokens.output_tokens - (tokens.output_image or 0) - (tokens.output_audio or 0), 0)
+    (
+        billed,
+        output,
+        read,
+        write,
+        hour,
+        reasoning,
+        plain_in,
+        image_in,
+        audio_in,
+        plain_out,
+        image_out,
+        audio_out,
+        fits,
+    ) = tokens
+    text_in = max(billed - (image_in or 0) - (audio_in or 0), 0)
+    text_out = max(output - (image_out or 0) - (audio_out or 0), 0)
     # Text is taken to be cached before images and audio, as everywhere in pricing.
-    left = text_in - min(tokens.cache_read or 0, text_in)
-    return tokens._replace(
-        input_tokens=tokens.input_tokens - text_in + round(text_in * ratio),
-        output_tokens=tokens.output_tokens - text_out + round(text_out * ratio),
-        cache_read=_part(tokens.cache_read, text_in, ratio),
-        cache_write=_part(tokens.cache_write, left, ratio),
-        cache_write_1h=_part(tokens.cache_write_1h, left, ratio),
-        reasoning=_part(tokens.reasoning, text_out, ratio),
-        input_text=_part(tokens.input_text, text_in, ratio),
-        output_text=_part(tokens.output_text, text_out, ratio),
+    left = text_in - min(read or 0, text_in)
+    return _build(
+        TokenUsage,
+        (
+            billed - text_in + round(text_in * ratio),
+            output - text_out + round(text_out * ratio),
+            read and _part(read, text_in, ratio),
+            write and _part(write, left, ratio),
+            hour and _part(hour, left, ratio),
+            reasoning and _part(reasoning, text_out, ratio),
+            plain_in and _part(plain_in, text_in, ratio),
+            image_in,
+            audio_in,
+            plain_out and _part(plain_out, text_out, ratio),
+            image_out,
+            audio_out,
+            fits,
+        ),
     )
 
 
-def _part(count: int | None, text: int, ratio: float) -> int | None:
+def _part(count: int, text: int, ratio: float) -> int:
     """A part of which up to `text` tokens are text."""
-    if count is None:
-        return None
     scaled = min(count, text)
     return int(scaled * ratio) + count - scaled

@@ -100,31 +100,25 @@ class _Lane(Prices):
     __slots__ = (
         "calls",
         "no_caching",
+        "other_calls",
         "other_no_caching",
         "other_same",
         "ratio",
         "recorded",
         "same_caching",
-        "unrecorded",
     )
 
     def __init__(self, catalog: Catalog, subject: Subject, ratio: float | None) -> None:
         super().__init__(catalog, subject)
         self.ratio = ratio
         self.calls = self.recorded = self.same_caching = self.no_caching = 0
-        self.unrecorded = self.other_same = self.other_no_caching = 0
+        self.other_calls = self.other_same = self.other_no_caching = 0
 
-    def add(self, recorded: int | None, same: int, without: int) -> None:
-        """Add one priced call."""
-        if recorded is None:
-            self.unrecorded += 1
-            self.other_same += same
-            self.other_no_caching += without
-        else:
-            self.calls += 1
-            self.recorded += recorded
-            self.same_caching += same
-            self.no_caching += without
+    def add_unrecorded(self, same: int, without: int) -> None:
+        """Add a priced call whose own cost is not known."""
+        self.other_calls += 1
+        self.other_same += same
+        self.other_no_caching += without
 
 
 _Key: TypeAlias = tuple[str, str, str | None, str | None, str | None]
@@ -140,8 +134,7 @@ class _Calculation:
         self._model = model
         self._ratio = ratio
         self._lanes: dict[_Key, _Lane] = {}
-        self._versions: dict[str | None, None] = {}
-        self._estimated = self._partial = self._tier_unmatched = self._scaled = self._unpriced = self._hits = 0
+        self._estimated = self._partial = self._tier_unmatched = self._unpriced = self._hits = 0
 
     def add(self, record: Record) -> tuple[Cost, Cost] | None:
         """Price one record and add it: its cost with the same caching and without; None when it is no call or unpriced."""
@@ -163,8 +156,15 @@ class _Calculation:
         if same.parts is None or without.parts is None:
             self._unpriced += 1
             return None
-        lane.add(recorded, sum(same.parts), sum(without.parts))
-        self._note(same, estimated=estimated, scaled=lane.ratio is not None)
+        if recorded is None:
+            lane.add_unrecorded(sum(same.parts), sum(without.parts))
+        else:
+            lane.calls += 1
+            lane.recorded += recorded
+            lane.same_caching += sum(same.parts)
+            lane.no_caching += sum(without.parts)
+        if estimated or same.status != "priced" or same.tier_unmatched:
+            self._note(same, estimated=estimated)
         return same, without
 
     def _lane(self, key: _Key) -> _Lane:
@@ -176,28 +176,22 @@ class _Calculation:
         lane = self._lanes[key] = _Lane(self._catalog, subject, ratio_for(self._ratio, model))
         return lane
 
-    def _note(self, cost: Cost, *, estimated: bool, scaled: bool) -> None:
-        self._versions[cost.version] = None
-        if estimated:
-            self._estimated += 1
-        if scaled:
-            self._scaled += 1
-        if cost.status == "partial":
-            self._partial += 1
-        if cost.tier_unmatched:
-            self._tier_unmatched += 1
+    def _note(self, cost: Cost, *, estimated: bool) -> None:
+        """Count what is not as it should be with a priced call."""
+        self._estimated += estimated
+        self._partial += cost.status == "partial"
+        self._tier_unmatched += cost.tier_unmatched
 
     def result(self, skipped: int, kept: list[RecordWhatIf]) -> WhatIf:
         """The sums of all that was added."""
         lanes = self._lanes.values()
-        compared, unrecorded = sum(lane.calls for lane in lanes), sum(lane.unrecorded for lane in lanes)
         counts = Counts(
-            compared + unrecorded,
-            unrecorded,
+            sum(lane.calls + lane.other_calls for lane in lanes),
+            sum(lane.other_calls for lane in lanes),
             self._estimated,
             self._partial,
             self._tier_unmatched,
-            self._scaled,
+            sum(lane.calls + lane.other_calls for lane in lanes if lane.ratio is not None),
             self._unpriced,
             self._hits,
             skipped,
@@ -211,7 +205,7 @@ class _Calculation:
             Bounds(usd(sum(lane.other_same for lane in lanes)), usd(sum(lane.other_no_caching for lane in lanes))),
             counts,
             tuple(_by_model(self._lanes)),
-            tuple(sorted(version for version in self._versions if version is not None)),
+            tuple(sorted(set[str]().union(*(lane.versions for lane in lanes)))),
             self._ratio,
             tuple(kept),
         )

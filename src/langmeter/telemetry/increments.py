@@ -53,6 +53,10 @@ _CACHE_REQUESTS: Final = {
 _SAVED_INPUT: Final = Line(semconv.CACHE_SAVED_INPUT_TOKENS)
 _SAVED_OUTPUT: Final = Line(semconv.CACHE_SAVED_OUTPUT_TOKENS)
 _SAVED_COST: Final = Line(semconv.CACHE_SAVED_COST)
+_SAVED_TIME: Final = Line(semconv.CACHE_SAVED_TIME)
+_LOST_TIME: Final = Line(semconv.CACHE_LOST_TIME)
+_UNREADABLE: Final = Line(semconv.CACHE_UNREADABLE_ENTRIES)
+_NANOSECONDS: Final = 1_000_000_000
 
 Increments = list[tuple["Cell", int]]
 
@@ -85,7 +89,10 @@ def of_lookup(cells: Cells, lookup: CacheLookup, saved: Cost | None) -> Incremen
     """What a look-up in the response cache adds to the totals; on a hit also what it saved, as far as that is known."""
     increments = [(cells[_CACHE_REQUESTS[lookup.status]], 1)]
     if lookup.status != "hit":
+        _add_time(increments, cells, -(lookup.duration or 0.0))
         return increments
+    if lookup.unreadable:
+        increments.append((cells[_UNREADABLE], 1))
     if lookup.saved is not None:
         if lookup.saved.input_tokens > 0:
             increments.append((cells[_SAVED_INPUT], lookup.saved.input_tokens))
@@ -94,7 +101,17 @@ def of_lookup(cells: Cells, lookup: CacheLookup, saved: Cost | None) -> Incremen
     amount = None if saved is None else saved.picodollars
     if amount:
         increments.append((cells[_SAVED_COST], amount))
+    _add_time(increments, cells, lookup.time_saved or 0.0)
     return increments
+
+
+def _add_time(increments: Increments, cells: Cells, gained: float) -> None:
+    """Seconds gained, or lost when negative: two totals, because a total must not fall. Whole nanoseconds, so that adding is exact."""
+    nanoseconds = round(gained * _NANOSECONDS)
+    if nanoseconds > 0:
+        increments.append((cells[_SAVED_TIME], nanoseconds))
+    elif nanoseconds < 0:
+        increments.append((cells[_LOST_TIME], -nanoseconds))
 
 
 def _add_tokens(increments: Increments, cells: Cells, usage: TokenUsage) -> None:

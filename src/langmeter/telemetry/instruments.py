@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("langmeter")
 _TOTALS = tuple(m for m in semconv.METRICS if m.kind == "counter" and m is not semconv.INSTRUMENTATION_ERRORS)
+_SCALES = {semconv.COST.unit: PICODOLLARS_PER_DOLLAR, semconv.CACHE_SAVED_TIME.unit: 10**9}
+"""Totals are integers; what is exported in a larger unit is divided here."""
 _HISTOGRAMS = tuple(metric for metric in semconv.METRICS if metric.kind == "histogram")
 
 
@@ -86,8 +88,9 @@ class Instruments:
         other = self._late_bound()
         if other is not None:
             values = _merged(values, other.totals.snapshot(metric))
-        if metric.unit == semconv.COST.unit:
-            return [Observation(value / PICODOLLARS_PER_DOLLAR, attributes) for attributes, value in values]
+        scale = _SCALES.get(metric.unit)
+        if scale is not None:
+            return [Observation(value / scale, attributes) for attributes, value in values]
         return [Observation(value, attributes) for attributes, value in values]
 
     def _observe_errors(self, _options: CallbackOptions) -> list[Observation]:

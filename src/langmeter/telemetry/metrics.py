@@ -123,16 +123,18 @@ class Metrics:
         self, request: ModelRequest, lookup: CacheLookup, saved: Cost | None, context: Context | None
     ) -> None:
         instruments = self._instruments
-        kind = (request.operation, request.provider, request.model, lookup.type, request.attribution)
+        error_type = lookup.error_type if lookup.status == "error" else None
+        kind = (request.operation, request.provider, request.model, lookup.type, error_type, request.attribution)
         series = instruments.lookups.find(kind)
         if series is None:
-            series = instruments.admit(instruments.lookups, kind, _cache_attributes(request, lookup.type))
+            attributes = _cache_attributes(request, lookup.type, error_type)
+            series = instruments.admit(instruments.lookups, kind, attributes)
         instruments.totals.add(of_lookup(series.cells, lookup, saved))
         if lookup.duration is None:
             return
         times = instruments.lookups.find((lookup.status, lookup.type))
         if times is None:
-            attributes: Attributes = {semconv.CACHE_STATUS: lookup.status}
+            attributes = {semconv.CACHE_STATUS: lookup.status}
             if lookup.type is not None:
                 attributes[semconv.CACHE_TYPE] = lookup.type
             times = instruments.admit(instruments.lookups, (lookup.status, lookup.type), attributes)
@@ -183,8 +185,10 @@ def _call_attributes(call: ModelCall) -> Attributes:
     return attributes
 
 
-def _cache_attributes(request: ModelRequest, cache_type: str | None) -> Attributes:
+def _cache_attributes(request: ModelRequest, cache_type: str | None, error_type: str | None) -> Attributes:
     attributes = _request_attributes(request)
+    if error_type is not None:
+        attributes[semconv.ERROR_TYPE] = error_type
     if cache_type is not None:
         attributes[semconv.CACHE_TYPE] = cache_type
     return attributes

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
     from opentelemetry.util.types import AttributeValue
 
-    from langmeter.events import Cost
+    from langmeter.events import CacheLookup, Cost
 
 _RUN_ID: Final = otel_context.create_key("langmeter-run-id")
 
@@ -141,12 +141,23 @@ def _attributes(priced: PricedCall) -> dict[str, AttributeValue]:
         attributes[semconv.RESPONSE_FINISH_REASONS] = (semconv.FINISH_ERROR,)
     _add_usage(attributes, call)
     if call.cache is not None:
-        attributes[semconv.CACHE_STATUS] = call.cache.status
-        if call.cache.type is not None:
-            attributes[semconv.CACHE_TYPE] = call.cache.type
+        _add_lookup(attributes, call.cache)
     if priced.cost is not None:
         _add_cost(attributes, priced.cost)
     return attributes
+
+
+def _add_lookup(attributes: dict[str, AttributeValue], lookup: CacheLookup) -> None:
+    attributes[semconv.CACHE_STATUS] = lookup.status
+    if lookup.type is not None:
+        attributes[semconv.CACHE_TYPE] = lookup.type
+    if lookup.error_type is not None:
+        attributes[semconv.CACHE_LOOKUP_ERROR] = lookup.error_type
+    if lookup.unreadable:
+        attributes[semconv.CACHE_UNREADABLE] = True
+    if lookup.time_saved is not None and lookup.expected_from is not None:
+        attributes[semconv.CACHE_TIME_SAVED] = lookup.time_saved
+        attributes[semconv.CACHE_TIME_SAVED_FROM] = lookup.expected_from
 
 
 def _add_response(attributes: dict[str, AttributeValue], call: ModelCall, response: ModelResponse) -> None:

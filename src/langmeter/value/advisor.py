@@ -45,7 +45,8 @@ class CacheAdvisor:
     Args:
         ghost: also measure the hits that a response cache would have had, before anyone installs one: for every call that
             no cache answered, streams included, from a hash of its key. No prompt is kept. The hashing (100 µs and more for
-            a call) is done on langmeter's worker thread; what does not fit in its queue is counted as not looked at.
+            a call) is done on langmeter's worker thread; what does not fit in its queue is counted as not looked at. As
+            `Settings.cache_ghost` says if left out.
         lookup_cost_usd: US dollars that one look-up costs in caches that embed the prompt (`*_semantic`, `gptcache`), or a
             mapping from cache type to it. Look-ups in all other caches cost nothing.
         write_cost_usd: the same for storing an answer after a miss; if left out, what a look-up costs.
@@ -59,13 +60,14 @@ class CacheAdvisor:
     def __init__(
         self,
         *,
-        ghost: bool = False,
+        ghost: bool | None = None,
         lookup_cost_usd: Amounts | None = None,
         write_cost_usd: Amounts | None = None,
         embedding_usd_per_million_tokens: Amounts | None = None,
     ) -> None:
-        self.wants_keys = ghost
-        """Whether calls must come with the key that LangChain would have cached them by."""
+        self.wants_keys = bool(ghost)
+        """Whether calls must come with a hash of the key that LangChain would have cached them by."""
+        self._refuses_keys = ghost is False
         self._costs = LookupCosts(lookup_cost_usd, write_cost_usd, embedding_usd_per_million_tokens)
         self._renew()
         _advisors.add(self)
@@ -100,22 +102,22 @@ class CacheAdvisor:
                 _row(self._prompt_caches, (provider, model), PromptCacheTally, _OTHER_MODEL).add(
                     call, usage, priced.cost
                 )
-        if self.wants_keys and not call.cache_hit:
-            make_key = call.key
+        make_key = call.key
+        if not call.cache_hit and not self._refuses_keys and (self.wants_keys or make_key is not None):
+            self._haunted = True
             if make_key is None or not worker.submit(functools.partial(self._look, priced, make_key)):
                 self._skip(call)
 
     def report(self) -> CacheReport:
         """What was seen so far. With ghost mode on, waits up to 2 seconds for keys that are still being made."""
-        if self.wants_keys:
+        haunted = self.wants_keys or self._haunted
+        if haunted:
             worker.drain(_PATIENCE)
         with self._lock:
             return CacheReport(
                 tuple(lookup_row(key, tally) for key, tally in sorted(self._lookups.items())),
                 tuple(prompt_cache_row(key, tally) for key, tally in sorted(self._prompt_caches.items())),
-                tuple(ghost_row(key, tally) for key, tally in sorted(self._ghosts.items()))
-                if self.wants_keys
-                else None,
+                tuple(ghost_row(key, tally) for key, tally in sorted(self._ghosts.items())) if haunted else None,
             )
 
     # -- ghost mode ------------------------------------------------------------------------------------------------
@@ -149,6 +151,8 @@ class CacheAdvisor:
         self._prompt_caches: dict[tuple[str, str], PromptCacheTally] = {}
         self._ghosts: dict[tuple[str, str], GhostTally] = {}
         self._ghost = GhostCache()
+        self._haunted = False
+        """Whether any call came with a key."""
 
 
 Key = TypeVar("Key")

@@ -12,6 +12,7 @@ from langmeter.boundary import swallow
 from langmeter.events import PICODOLLARS_PER_DOLLAR, Cost, CostParts, PricingTerms, ReportedUsage
 from langmeter.pricing import notices
 from langmeter.pricing.cards import HourlyCard, Unpriced, unpriceable
+from langmeter.pricing.catalog import updates
 from langmeter.pricing.catalog.own_prices import OwnPrices, PriceSettings
 from langmeter.pricing.catalog.sources import AnyCard, Below, DatedSource, PriceSource, PricingUnavailableError, Subject
 from langmeter.pricing.catalog.table import GenaiPrices
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from langmeter.settings import Settings
 
 _MAX_KEYS = 4_096
-_PROBE = Subject("openai", "gpt-4o")
 _build = tuple.__new__
 """Builds a named tuple from all its fields at once: half the time of its constructor, which counts here."""
 
@@ -53,6 +53,9 @@ class Catalog:
         own = PriceSettings(settings)
         self._adopt(own.current)
         own.watch(self._adopt)
+        if settings.auto_update:
+            updates.on_new_prices(self.forget)
+            updates.start()
 
     def price(
         self,
@@ -102,7 +105,7 @@ class Catalog:
         Meant for a thread of our own when instrumentation is switched on. Never raises.
         """
         try:
-            self._table.card(_PROBE, 0.0, _nothing_below)
+            self._table.preload()
         except PricingUnavailableError as error:
             notices.unavailable(self._table.name, error)
         except Exception as error:  # noqa: BLE001  (no price is worth the application's start)
@@ -205,10 +208,6 @@ def _without_tokens(card: AnyCard, tier: str | None, model_time: Callable[[], fl
     if isinstance(card, HourlyCard) and model_time is not None:
         return card.allocated(model_time(), tier)
     return unpriceable(tier, "no_usage")
-
-
-def _nothing_below(_subject: Subject, _at: float) -> None:
-    return None
 
 
 def reported_cost(charge: float, tier: str | None = None) -> Cost:

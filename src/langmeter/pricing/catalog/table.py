@@ -137,15 +137,7 @@ class GenaiPrices:
     def _at_tier(self, found: PriceCalculation, model: str, tier: str, when: datetime) -> tuple[PriceCalculation, bool]:
         """The price at a tier, and whether a part of the tier has no price of its own."""
         wanted = tier.split("+")
-        context: dict[str, str] = {}
-        matched = set()
-        for variant in getattr(found.model, "price_variants", None) or ():
-            if variant.constraint is not None and not variant.constraint.active(when):
-                continue
-            # A dimension that is no tier (a route, a kind of search) is nothing that we could match.
-            if all(key in _TIER_DIMENSIONS and value in wanted for key, value in variant.when.items()):
-                context.update(variant.when)
-                matched.update(variant.when.values())
+        context, matched = _tier_context(found.model, wanted, when)
         unmatched = not matched.issuperset(wanted)
         if not context:
             return found, unmatched
@@ -171,6 +163,25 @@ class GenaiPrices:
             except Exception:  # noqa: BLE001, S112  (the next, simpler usage is the handling)
                 continue
         return None
+
+
+def _tier_context(model: ModelInfo, wanted: list[str], when: datetime) -> tuple[dict[str, str], set[str]]:
+    """What the library must be told to give a model's price at a tier, and which parts of the tier that covers."""
+    context: dict[str, str] = {}
+    matched: set[str] = set()
+    priced: set[str] = set()
+    for variant in getattr(model, "price_variants", None) or ():
+        if variant.constraint is not None and not variant.constraint.active(when):
+            continue
+        # A dimension that is no tier (a route, a kind of search) is nothing that we could match.
+        if all(key in _TIER_DIMENSIONS and value in wanted for key, value in variant.when.items()):
+            keys = _prices(variant.prices).keys()
+            context.update(variant.when)
+            # Of two variants with a price for the same thing the library takes the first: the other has no effect.
+            if priced.isdisjoint(keys):
+                matched.update(variant.when.values())
+            priced.update(keys)
+    return context, matched
 
 
 def _bundled() -> list[Any]:
