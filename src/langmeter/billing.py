@@ -134,6 +134,7 @@ def _finished(call: OpenCall, outcome: ModelResponse | Failure) -> ModelCall:
         tuple(call.chunk_gaps or ()),
         not hit and (call.streams or first_chunk is not None),
         cache,
+        key=call.key,
     )
 
 

@@ -7,6 +7,7 @@ pico-dollars (1e-12 USD), so that adding never rounds; `Decimal` appears only in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -259,6 +260,8 @@ class ModelCall(NamedTuple):
     streamed: bool = False
     cache: CacheLookup | None = None
     """None when no response cache was configured or it was switched off for this call."""
+    key: Callable[[], int] | None = None
+    """Makes the hash that ghost mode knows equal calls by; None while no listener wants it."""
     estimated: TokenUsage | None = None
     """Our estimate of what was used, where the provider reported nothing; never mixed with what it reports."""
 

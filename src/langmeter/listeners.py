@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 class Listener(Protocol):
     """Something that wants to know of every finished model call."""
 
+    wants_keys: bool
+    """Whether calls must come with the hash that ghost mode knows equal calls by."""
+
     def record(self, priced: PricedCall) -> None:
         """Take note of one call, quickly: this runs on the thread that made it. An exception is swallowed and counted."""
 
@@ -19,22 +22,27 @@ class Listener(Protocol):
 class Listeners:
     """The listeners in force. Reading takes no lock: writers swap a new tuple."""
 
-    __slots__ = ("_lock", "all")
+    __slots__ = ("_lock", "all", "want_keys")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.all: tuple[Listener, ...] = ()
+        self.want_keys = False
 
     def add(self, listener: Listener) -> None:
         """Hand every call that ends from now on to `listener` too. Adding it again has no effect."""
         with self._lock:
             if listener not in self.all:
-                self.all = (*self.all, listener)
+                self._swap((*self.all, listener))
 
     def remove(self, listener: Listener) -> None:
         """Stop handing calls to `listener`."""
         with self._lock:
-            self.all = tuple(other for other in self.all if other is not listener)
+            self._swap(tuple(other for other in self.all if other is not listener))
+
+    def _swap(self, new: tuple[Listener, ...]) -> None:
+        self.all = new
+        self.want_keys = any(listener.wants_keys for listener in new)
 
 
 listeners = Listeners()

@@ -28,6 +28,7 @@ class OpenCall:
         "context",
         "first_chunk",
         "first_in_batch",
+        "key",
         "last_chunk",
         "later_in_batch",
         "nested",
@@ -56,6 +57,8 @@ class OpenCall:
         self.last_chunk = 0.0
         self.chunk_gaps: list[float] | None = None
         self.cache: CacheLookup | None = None
+        self.key: Callable[[], int] | None = None
+        """Makes the hash that ghost mode knows equal calls by."""
         self.answer: object = None
         """LangChain's result, from the moment it is there until the call ends: the rest of its batch may still fail."""
         self.content: Content | None = None

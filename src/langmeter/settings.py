@@ -75,7 +75,6 @@ class Settings(BaseModel):
             "metric_attribution_keys",
             "max_attribution_values",
             "attribution_baggage",
-            "cache_ghost",
             "limits",
             "limit_store_timeout",
             "records",

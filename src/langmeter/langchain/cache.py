@@ -149,7 +149,7 @@ def _watch(type_of: Callable[[Any], str], original: Callable[..., Any], cache: A
     frame = _frame_of(cache)
     if frame is None:
         return original(cache, *args, **kwargs)
-    frame.busy, frame.quiet_failure = True, None
+    frame.busy, frame.quiet_failure, frame.skipped = True, None, False
     call = _Asked(args[0] if args else kwargs.get("prompt"), time.perf_counter())
     try:
         found = original(cache, *args, **kwargs)
@@ -169,7 +169,7 @@ async def _watch_async(
     frame = _frame_of(cache)
     if frame is None:
         return await original(cache, *args, **kwargs)
-    frame.busy, frame.quiet_failure = True, None
+    frame.busy, frame.quiet_failure, frame.skipped = True, None, False
     call = _Asked(args[0] if args else kwargs.get("prompt"), time.perf_counter())
     try:
         found = await original(cache, *args, **kwargs)
@@ -243,6 +243,8 @@ def _note(
             outcome = answers.read_stored(found) if frame.keeps_answers else None
         elif frame.quiet_failure is not None:
             event = CacheLookup("error", type_of(cache), duration, error_type=frame.quiet_failure, swallowed=True)
+        elif frame.skipped:
+            event = CacheLookup("bypass", type_of(cache))
         else:
             event = CacheLookup("miss", type_of(cache), duration)
         frame.lookups.append(Lookup(event, call.prompt, call.started, outcome))

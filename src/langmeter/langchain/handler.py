@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -13,8 +14,10 @@ from langmeter import semconv
 from langmeter.boundary import guarded
 from langmeter.events import CacheLookup, Failure, ModelResponse, ReportedUsage
 from langmeter.langchain import answers, extract
+from langmeter.langchain.caching.ghost import chat_hash, text_hash
 from langmeter.langchain.content_size import CallContent
 from langmeter.langchain.state import Frame, current_frame
+from langmeter.listeners import listeners
 from langmeter.observer import Observer, Providers, observer_for
 from langmeter.settings import Settings
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from langmeter.events import Operation
+    from langmeter.langchain.cache import CacheWatch
     from langmeter.langchain.providers import Model
     from langmeter.runs import OpenCall
 
@@ -67,6 +71,8 @@ class CallbackHandler(BaseCallbackHandler):
     """True for a handler that only counts for `track()`: it does not silence the handlers that the application passes."""
     retired = False
     """True once `uninstrument()` has taken it out: chains under way still have it in their lists."""
+    watch: CacheWatch | None = None
+    """Sees look-ups in response caches; None for a handler that patches nothing."""
     ignore_agent = True
     ignore_retriever = True
     ignore_retry = True
@@ -104,6 +110,8 @@ class CallbackHandler(BaseCallbackHandler):
         call = self._start("chat", serialized, run_id, kwargs)
         if call is not None and self.observer.settings.estimates:
             call.content = CallContent(messages[0], kwargs.get("invocation_params"))
+        if call is not None and self._keyed():
+            call.key = functools.partial(chat_hash, serialized, messages[0], kwargs.get("invocation_params"))
 
     @guarded("on_llm_start")
     def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -119,6 +127,8 @@ class CallbackHandler(BaseCallbackHandler):
                 call.first_in_batch = self.observer.runs.get(frame.opened[0])
         if self.observer.settings.estimates:
             call.content = CallContent(prompts[0], None, shares_usage=batched)
+        if self._keyed():
+            call.key = functools.partial(text_hash, prompts[0], kwargs.get("invocation_params"))
         if frame is not None and frame.cache is not None:
             call.cache = frame.missed(prompts[0])
 
@@ -184,6 +194,10 @@ class CallbackHandler(BaseCallbackHandler):
             self.on_llm_error(error, run_id=run_id)
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _keyed(self) -> bool:
+        """Whether calls come with the hash that ghost mode knows equal calls by."""
+        return listeners.want_keys or self.observer.settings.cache_ghost
 
     def _is_first(self) -> bool:
         """Whether this handler has the frames and the blocks of `track()` to itself: the installed one, or where none is."""

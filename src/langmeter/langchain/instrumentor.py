@@ -38,7 +38,7 @@ class _Installation:
         observer = observer_for(settings, providers)
         self.handler = CallbackHandler(observer=observer)
         self.handler.steps_back = steps_back
-        self._watch = CacheWatch(settings.cache_types)
+        self._watch = self.handler.watch = CacheWatch(settings.cache_types)
         self._patches = Patches(observer, self._watch)
 
     def install(self) -> None:

@@ -45,6 +45,7 @@ class Frame:
         "quiet_failure",
         "run_id",
         "sends_at_start",
+        "skipped",
         "starts",
         "waits",
     )
@@ -72,6 +73,8 @@ class Frame:
         """True during a look-up: what the cache calls in turn is not another one."""
         self.quiet_failure: str | None = None
         """The type of the error that the cache logged, instead of raising it, during the look-up."""
+        self.skipped = False
+        """True after a look-up that the cache itself chose not to make (`adaptive_cache`)."""
         self.answer: Any = None
         """What the model answered, once it is on its way into the cache: storing it may fail."""
         self.keeps_answers = False
@@ -88,7 +91,7 @@ class Frame:
     def missed(self, prompt: Any) -> CacheLookup | None:
         """The look-up that found nothing for this prompt, taken out: equal prompts take one each."""
         for index, lookup in enumerate(self.lookups):
-            missed = lookup.event.status == "miss" or lookup.event.swallowed
+            missed = lookup.event.status in ("miss", "bypass") or lookup.event.swallowed
             if missed and lookup.prompt == prompt:
                 return self.lookups.pop(index).event
         return None

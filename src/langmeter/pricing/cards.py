@@ -55,11 +55,14 @@ class Unpriced:
         return self.answer
 
 
-QuickRates: TypeAlias = tuple[float, int, int, int, int, int, int, str, "str | None", PriceMatch, "str | None", bool]
+QuickRates: TypeAlias = tuple[
+    float, int, int, int, int, int, int, int, int, str, str | None, PriceMatch, str | None, bool
+]
 """What the short way of `Card.cost` needs, in whole pico-dollars, so that nothing is left to round.
 
-Most input tokens, rates (input, cache read, cache write, one-hour write, output), fee, name, version, match, tier, unmatched.
-A plain tuple: a named one takes three times as long to unpack.
+Most input tokens; rate of input; of a cache read, and what it saves against input; of a cache write, what that costs on top of
+input, and what an hour adds to both; of output; the fee; name, version, match, tier, unmatched. A plain tuple: a named one
+takes three times as long to unpack.
 """
 
 
@@ -91,22 +94,38 @@ class Card:
         quick = self.quick
         if quick is None or audio_in or audio_out or image_in or image_out or not consistent:
             return self._detailed(tokens)
-        limit, rate, read_rate, write_rate, hour_rate, output_rate, fee, name, version, match, tier, unmatched = quick
+        (
+            limit,
+            rate,
+            read_rate,
+            saving,
+            write_rate,
+            extra,
+            hour_extra,
+            output_rate,
+            fee,
+            name,
+            version,
+            match,
+            tier,
+            off,
+        ) = quick
         plain, read_cost, write_cost, saved, premium = billed, 0, 0, 0, 0
         if read:
             plain -= read
             read_cost = read * read_rate
-            saved = read * rate - read_cost
+            saved = read * saving
         if write:
             plain -= write
             write_cost = write * write_rate
+            premium = write * extra
             if hour:
-                write_cost += hour * (hour_rate - write_rate)
-            premium = write_cost - write * rate
-        if billed > limit or plain < 0 or saved < 0 or premium < 0 or (hour and hour > (write or 0)):
+                write_cost += hour * hour_extra
+                premium += hour * hour_extra
+        if billed > limit or plain < 0 or (hour and hour > (write or 0)):
             return self._detailed(tokens)
         parts = _build(CostParts, (plain * rate, read_cost, write_cost, output * output_rate, fee))
-        return _build(Cost, ("priced", parts, name, version, match, tier, unmatched, None, saved, premium))
+        return _build(Cost, ("priced", parts, name, version, match, tier, off, None, saved, premium))
 
     def _detailed(self, tokens: TokenUsage) -> Cost:
         """The same for every usage and every card."""
@@ -243,12 +262,17 @@ def picodollars(amount: Decimal) -> float:
 
 
 def quick_rates(rates: Rates, fee: float, source: Source, limit: float) -> QuickRates | None:
-    """The short way for inputs of up to `limit` tokens; None where an amount is not whole."""
+    """The short way for inputs of up to `limit` tokens; None where it would not be exact.
+
+    It is not where an amount is no whole number, nor where cached tokens are dearer than plain ones: see `_both_positive`.
+    """
     amounts = (rates.input, rates.cache_read, rates.cache_write, rates.cache_write_1h, rates.output, fee)
     if not all(isinstance(amount, int) for amount in amounts):
         return None
-    billed_input, read, write, write_1h, output, flat_fee = map(int, amounts)
-    return (limit, billed_input, read, write, write_1h, output, flat_fee, *source[:5])
+    plain, read, write, write_1h, output, flat_fee = map(int, amounts)
+    if not read <= plain <= min(write, write_1h):
+        return None
+    return (limit, plain, read, plain - read, write, write - plain, write_1h - write, output, flat_fee, *source[:5])
 
 
 def _both_positive(saved: float, premium: float) -> tuple[float, float]:

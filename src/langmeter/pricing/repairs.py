@@ -171,11 +171,12 @@ def _reconciled(figures: _Figures) -> tuple[_Figures, bool]:
     """
     both = figures.input + figures.output
     reasoning, cache_read = figures.reasoning or 0, figures.cache_read or 0
-    if reasoning and both + reasoning <= figures.total:  # langchain-google-vertexai leaves thoughts out of the output
+    total = figures.total or 0
+    if reasoning and both + reasoning <= total:  # langchain-google-vertexai leaves thoughts out of the output
         # It leaves out the prompts of Google's own tools too, which are in nothing but the total.
-        return figures._replace(output=figures.output + reasoning), both + reasoning == figures.total
-    if both - reasoning == figures.total and reasoning <= figures.output:  # langchain-xai adds reasoning twice
+        return figures._replace(output=figures.output + reasoning), both + reasoning == total
+    if both - reasoning == total and reasoning <= figures.output:  # langchain-xai adds reasoning twice
         return figures._replace(output=figures.output - reasoning), reasoning != cache_read
-    if both - cache_read == figures.total and cache_read <= figures.input:  # ChatDatabricks adds cache reads twice
+    if both - cache_read == total and cache_read <= figures.input:  # ChatDatabricks adds cache reads twice
         return figures._replace(input=figures.input - cache_read), True
     return figures, False

@@ -40,10 +40,14 @@ def billed_tier(
     prefix: str | None, answer: Mapping[str, object], service_tier: object, processing: object, speed: object
 ) -> tuple[str | None, bool]:
     """The tier that decides the price and whether the answer named it; None for the standard one, several joined by `+`."""
-    billing = answer.get("usage")  # langchain-anthropic keeps the provider's usage block here
-    if type(billing) is not dict:
-        billing = mapping(billing)
-    elif not (prefix or processing or speed) and "service_tier" not in answer and _is_ordinary(billing):
+    billing = mapping(answer.get("usage"))  # langchain-anthropic keeps the provider's usage block here
+    if (
+        # What Anthropic says of nearly every answer is seen at once, because it is read for each of them.
+        billing.get("service_tier") == "standard"
+        and billing.get("inference_geo") in _NO_REGION
+        and billing.get("speed") in _NO_SPEED
+        and not (prefix or processing or speed or "service_tier" in answer)
+    ):
         return None, True
     converse = mapping(answer.get("serviceTier"))  # langchain-aws Converse
     named = prefix or _said(answer.get("service_tier"), billing.get("service_tier"), converse.get("type"))
@@ -69,13 +73,6 @@ def agreed_tier(usage: ReportedUsage, terms: PricingTerms) -> str | None:
 def _joined(*facts: str | None) -> str | None:
     """Each fact once; the standard tier is the absence of any."""
     return "+".join(dict.fromkeys(fact for fact in facts if fact and fact != _STANDARD)) or None
-
-
-def _is_ordinary(billing: Mapping[str, object]) -> bool:
-    """Whether Anthropic says what it says of nearly every answer: seen at once, because it is read for each of them."""
-    if billing.get("service_tier") != "standard" or billing.get("inference_geo") not in _NO_REGION:
-        return False
-    return billing.get("speed") in _NO_SPEED
 
 
 def _said(*values: object) -> str | None:

@@ -106,7 +106,7 @@ def of_lookup(cells: Cells, lookup: CacheLookup, saved: Cost | None) -> Incremen
 
 
 def _add_time(increments: Increments, cells: Cells, gained: float) -> None:
-    """Seconds gained, or lost when negative: two totals, because a total must not fall. Whole nanoseconds, so that adding is exact."""
+    """Seconds gained, or lost when negative: two totals, because a total must not fall; in nanoseconds, to add exactly."""
     nanoseconds = round(gained * _NANOSECONDS)
     if nanoseconds > 0:
         increments.append((cells[_SAVED_TIME], nanoseconds))

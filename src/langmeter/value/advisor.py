@@ -44,7 +44,7 @@ class CacheAdvisor:
 
     Args:
         ghost: also measure the hits that a response cache would have had, before anyone installs one: for every call that
-            no cache answered, streams included, from a hash of its key. No prompt is kept. The hashing (100 µs and more for
+            no cache answered, streams included, from a hash of its key. No prompt is kept. The hashing (15 µs and more for
             a call) is done on langmeter's worker thread; what does not fit in its queue is counted as not looked at. As
             `Settings.cache_ghost` says if left out.
         lookup_cost_usd: US dollars that one look-up costs in caches that embed the prompt (`*_semantic`, `gptcache`), or a
