@@ -5,7 +5,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CODE := src tests benchmarks scripts
+CODE := src tests benchmarks examples scripts
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench docs docs-caches stack-tools compat-oldest compat-newest wheel-check clean

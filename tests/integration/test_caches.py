@@ -11,7 +11,7 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
-from unittest.mock import MagicMock
+from unittest.mock import ANY, MagicMock
 
 import pytest
 from cache_models import (
@@ -97,7 +97,8 @@ def _free(cache_type: str) -> dict[str, object]:
 def _hit(prompt: str, *, cache_type: str) -> dict[str, object]:
     """Every attribute of the span of a chat call that the cache answered."""
     answer = {"gen_ai.response.id": f"answer to {prompt}", "gen_ai.response.model": CHAT_MODEL}
-    return {**_call(CHAT_MODEL, "chat"), **answer, **_free(cache_type)}
+    time = {"langchain.cache.time_saved": ANY, "langchain.cache.time_saved_from": "original"}
+    return {**_call(CHAT_MODEL, "chat"), **answer, **_free(cache_type), **time}
 
 
 def _series(**extra: object) -> tuple[tuple[str, object], ...]:
@@ -149,6 +150,8 @@ def test_a_chat_hit_costs_nothing_and_saves_what_the_original_call_cost(instrume
         "langchain.cache.saved.input_tokens": {_series(**lookups): stored["input_tokens"]},
         "langchain.cache.saved.output_tokens": {_series(**lookups): stored["output_tokens"]},
         "langchain.cache.saved.cost": {_series(**lookups): float(usd(picodollars("a")))},
+        "langchain.cache.saved.time": {_series(**lookups): ANY},
+        "langchain.cache.lost.time": {_series(**lookups): ANY},
     }
     assert usage.saved_usd == usage.cost_usd == usd(picodollars("a"))
 
@@ -468,7 +471,9 @@ def test_a_look_up_patched_on_the_instance_falls_back_to_langchains_own_mark(ins
     missed, hit = instrumented.spans()
     assert missed.attributes["langchain.usage.cost.status"] == "priced"
     expected = _hit("a", cache_type="in_memory")
-    assert dict(hit.attributes) | {"langchain.cache.type": "in_memory"} == expected
+    for unseen in ("langchain.cache.type", "langchain.cache.time_saved", "langchain.cache.time_saved_from"):
+        del expected[unseen]
+    assert dict(hit.attributes) == expected
     metrics = instrumented.metrics()
     assert total(metrics, "langchain.inference.requests") == 1
     assert total(metrics, "langchain.cache.saved.input_tokens") == usage_of("a")["input_tokens"]

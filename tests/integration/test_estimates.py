@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
+from langchain_core.globals import set_llm_cache
 from langchain_core.language_models import BaseLLM
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
@@ -219,6 +221,26 @@ def test_a_call_that_failed_before_any_output_is_not(instrumented):
     assert seen(instrumented) == [("unpriced", None, None, None, None, None)]
 
 
+def test_a_call_that_never_left_is_not(instrumented):
+    reached = asyncio.Event()
+
+    class Stuck(InMemoryCache):
+        async def alookup(self, prompt, llm_string):
+            reached.set()
+            await asyncio.Event().wait()
+
+    async def scenario():
+        task = asyncio.ensure_future(Quiet(cache=Stuck()).ainvoke(PROMPT))
+        await reached.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert seen(instrumented) == [(None,) * 6]
+    (span,) = instrumented.spans()
+    assert span.attributes["langchain.cache.status"] == "error"
+
+
 def test_a_call_with_usage_is_not(instrumented):
     Chat().invoke(PROMPT)
     list(Chat().stream(PROMPT))
@@ -227,9 +249,6 @@ def test_a_call_with_usage_is_not(instrumented):
 
 
 def test_a_hit_of_a_response_cache_is_not(instrumented):
-    from langchain_core.caches import InMemoryCache
-    from langchain_core.globals import set_llm_cache
-
     set_llm_cache(InMemoryCache())
     model = Quiet()
     model.invoke(PROMPT)

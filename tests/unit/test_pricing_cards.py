@@ -220,7 +220,8 @@ def test_a_scaled_rate_is_whole_where_it_can_be(multiplier, expected):
 
 def test_a_scaled_rate_is_the_decimal_product_of_the_published_one():
     third = card(input_mtok="0.0000007", output_mtok="1")
-    assert scaled(third, Decimal(10), SOURCE).rates.input == 7
+    whole = scaled(third, Decimal(10), SOURCE).rates.input
+    assert (whole, type(whole)) == (7, int)
     assert scaled(third, Decimal(3), SOURCE).rates.input == 2.1
 
 

@@ -110,6 +110,11 @@ PECULIARITIES = {
         {"response_metadata": {"service_tier": "default"}, "service_tier": "priority"},
         ReportedUsage(TokenUsage(10, 5), tier_is_final=True),
     ),
+    "an answer that says default is final": (
+        usage(10, 5),
+        {"response_metadata": {"service_tier": "default"}},
+        ReportedUsage(TokenUsage(10, 5), tier_is_final=True),
+    ),
     "an answer of auto says nothing": (
         usage(10, 5),
         {"response_metadata": {"service_tier": "auto"}, "service_tier": "Priority"},
@@ -248,6 +253,7 @@ PECULIARITIES = {
         {},
         ReportedUsage(TokenUsage(10, 5, consistent=False)),
     ),
+    "a figure that is no count of tokens": (usage(10**15, 5), {}, ReportedUsage()),
     "no output": ({"input_tokens": 10, "total_tokens": 10}, {}, ReportedUsage()),
     "empty": ({}, {}, ReportedUsage()),
     "none": (None, {}, ReportedUsage()),

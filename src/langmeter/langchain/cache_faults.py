@@ -34,22 +34,23 @@ class QuietFailures(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._modules: set[str] = set()
+        self._loggers: set[logging.Logger] = set()
         self._lock = threading.Lock()
 
     def watch(self, module: str) -> None:
-        """Notice the failures that a module logs under its own name, as modules do."""
+        """Notice the failures that a module logs."""
+        logger = _logger_of(module)
         with self._lock:
-            if module not in self._modules:
-                self._modules.add(module)
-                logging.getLogger(module).addFilter(self)
+            if logger not in self._loggers:
+                self._loggers.add(logger)
+                logger.addFilter(self)
 
     def restore(self) -> None:
         """Take the filters off."""
         with self._lock:
-            for module in self._modules:
-                logging.getLogger(module).removeFilter(self)
-            self._modules.clear()
+            for logger in self._loggers:
+                logger.removeFilter(self)
+            self._loggers.clear()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let the record through; take note of it if a look-up is under way and an exception is being handled."""
@@ -59,3 +60,9 @@ class QuietFailures(logging.Filter):
                 if frame is not None and frame.busy and error is not None:
                     frame.quiet_failure = extract.error_type(error)
         return True
+
+
+def _logger_of(module: str) -> logging.Logger:
+    """The logger that a module writes to: langchain-community's is called after its file, not after the module."""
+    own = getattr(sys.modules.get(module), "logger", None)
+    return own if isinstance(own, logging.Logger) else logging.getLogger(module)

@@ -77,14 +77,14 @@ class ModelFrames:
     async def agenerate_with_cache(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         """`BaseChatModel._agenerate_with_cache`; LangChain fires nothing when it is cancelled."""
         call = self._call_of(kwargs)
-        with _Prompt(self._observer, call, self.cache(instance)) as prompt:
-            try:
+        try:
+            with _Prompt(self._observer, call, self.cache(instance)) as prompt:
                 return prompt.answered(await wrapped(*args, **kwargs))
-            except BaseException as error:
-                if call is not None and not isinstance(error, Exception):
-                    with shield("cancelled"):
-                        close_failed(self._observer, call.run_id, error)
-                raise
+        except BaseException as error:
+            if call is not None and not isinstance(error, Exception):
+                with shield("cancelled"):
+                    close_failed(self._observer, call.run_id, error)
+            raise
 
     # -- streams: each step of the generator is a frame of its own ----------------------------------------------------
 

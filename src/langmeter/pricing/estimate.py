@@ -171,10 +171,11 @@ class Estimator:
 
 def _was_sent(call: ModelCall) -> bool:
     """Whether somebody may bill for the call: not for one that failed before any output; one that was left may be."""
-    failure = call.failure
+    failure, lookup = call.failure, call.cache
     if failure is None or call.time_to_first_chunk is not None:
         return True
-    return failure.kind != "error" and not failure.refused
+    left = lookup is None or lookup.status != "error" or lookup.swallowed
+    return left and failure.kind != "error" and not failure.refused
 
 
 def _whole(tokens: float) -> int:

@@ -18,7 +18,7 @@ _MODEL_CALLS: Final = frozenset({semconv.CHAT, semconv.TEXT_COMPLETION})
 _PARTS: Final = (
     semconv.USAGE_CACHE_READ,
     semconv.USAGE_CACHE_WRITE,
-    None,  # the part written for an hour is on no span
+    semconv.USAGE_CACHE_WRITE_1H,
     semconv.USAGE_REASONING,
     semconv.USAGE_INPUT_TEXT,
     semconv.USAGE_INPUT_IMAGE,
@@ -104,7 +104,7 @@ def _usage(keys: Keys) -> tuple[TokenUsage | None, bool]:
         output = (output or 0) + (guessed_output or 0)
     if billed is None or output is None:
         return None, False
-    tokens = TokenUsage._make((billed, output, *(name and keys.count(name) for name in _PARTS), True))
+    tokens = TokenUsage._make((billed, output, *(keys.count(name) for name in _PARTS), True))
     return (tokens if fits(tokens) else tokens._replace(consistent=False)), estimated
 
 

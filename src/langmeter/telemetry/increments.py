@@ -47,7 +47,7 @@ _ESTIMATED_OUTPUT: Final = Line(semconv.ESTIMATED_OUTPUT)
 _PROMPT_CACHE_SAVED: Final = Line(semconv.PROMPT_CACHE_SAVED)
 _PROMPT_CACHE_PREMIUM: Final = Line(semconv.PROMPT_CACHE_PREMIUM)
 _CACHE_REQUESTS: Final = {
-    status: Line(semconv.CACHE_REQUESTS, {semconv.CACHE_STATUS: status})
+    status: Line(semconv.CACHE_REQUESTS, {semconv.CACHE_STATUS: status}, by_error=True)
     for status in ("hit", "miss", "error", "bypass")
 }
 _SAVED_INPUT: Final = Line(semconv.CACHE_SAVED_INPUT_TOKENS)

@@ -27,6 +27,7 @@ _RUN_ID: Final = otel_context.create_key("langmeter-run-id")
 _USAGE: Final = (
     (semconv.USAGE_CACHE_READ, "cache_read"),
     (semconv.USAGE_CACHE_WRITE, "cache_write"),
+    (semconv.USAGE_CACHE_WRITE_1H, "cache_write_1h"),
     (semconv.USAGE_REASONING, "reasoning"),
     (semconv.USAGE_INPUT_TEXT, "input_text"),
     (semconv.USAGE_INPUT_IMAGE, "input_image"),

@@ -7,21 +7,27 @@ import socket
 import subprocess
 import sys
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langchain_core.prompt_values import ChatPromptValue
+from opentelemetry._logs import NoOpLoggerProvider
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider
 
 import langmeter
-from langmeter.events import Cost, CostParts
+from langmeter.events import Cost, CostParts, ModelRequest, ModelResponse
 from langmeter.langchain.content_size import CallContent
+from langmeter.observer import Observer, Providers
 from langmeter.pricing import calibration
 from langmeter.pricing.calibration import Calibration
 from langmeter.pricing.content_size import ContentSize, prompt_size
 from langmeter.pricing.estimate import estimate, estimated_input
 from langmeter.pricing.scripts import ScriptTokens, script_tokens
 from langmeter.pricing.tokenizer import Tokenizer
+from langmeter.settings import Settings
 
 ENGLISH_TEXT = (
     "The keeper of the lighthouse climbed the stairs every evening and lit the lamp before the first ships came in. "
@@ -240,7 +246,7 @@ def test_answers_stand_in_for_prompts_and_the_other_way_round():
 @pytest.mark.parametrize(
     "size",
     [
-        ContentSize(ScriptTokens(latin=10), image_tokens=765),
+        ContentSize(ScriptTokens(latin=1_000), image_tokens=765),
         ContentSize(ScriptTokens(latin=500, dense=500)),
         ContentSize(),
         ContentSize(ScriptTokens(latin=1)),
@@ -281,6 +287,18 @@ def test_hidden_reasoning_is_its_average():
     for tokens in (0, 300):
         table.learn_reasoning("openai", "m", tokens)
     assert (table.reasoning("openai", "m"), table.reasoning("openai", "other")) == (150, 0)
+
+
+def test_the_content_of_a_call_is_let_go_of_when_it_has_ended():
+    """By the open call itself: while the providers are being set up it is kept for its span."""
+    observer = Observer(
+        Settings(bootstrap="never"), Providers(NoOpTracerProvider(), NoOpMeterProvider(), NoOpLoggerProvider())
+    )
+    call = observer.begin(UUID(int=1), None, ModelRequest("chat", "openai", "gpt-4o"))
+    assert call is not None
+    call.content, call.answer = CallContent("x" * 40, None), LLMResult(generations=[])
+    observer.end(UUID(int=1), ModelResponse())
+    assert (call.content, call.answer) == (None, None)
 
 
 # -- langmeter.estimate -------------------------------------------------------------------------------------------------
