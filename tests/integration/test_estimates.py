@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from models import AsyncChat, Boom, Chat, HangingChat, PlainChat, Text, prompts
 
 import langmeter
-from langmeter import worker
+from langmeter import boundary, worker
 from langmeter.pricing.estimate import estimated_input
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is in beta")
@@ -452,8 +452,6 @@ def test_no_network_and_no_file(instrumented, monkeypatch, tmp_path):
 
 
 def test_a_message_that_cannot_be_read_costs_the_estimate_and_nothing_else(instrumented):
-    from langmeter import boundary
-
     class Odd(dict):
         def get(self, *_):
             raise RuntimeError("of the application")
@@ -462,7 +460,8 @@ def test_a_message_that_cannot_be_read_costs_the_estimate_and_nothing_else(instr
     message = HumanMessage(PROMPT)
     message.additional_kwargs = Odd(a=1)
     assert Quiet().invoke([message]).content == "y" * 80
-    boundary.set_strict(True)
+    assert boundary.error_counts() == {"estimate": 1}
+    boundary.reset_counts()
     assert seen(instrumented) == [("unpriced", None, None, None, None, None)]
 
 

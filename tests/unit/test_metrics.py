@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import weakref
+from datetime import UTC, datetime
 
 import pytest
 from opentelemetry.context import Context
@@ -29,6 +30,7 @@ from langmeter.events import (
     ReportedUsage,
     TokenUsage,
 )
+from langmeter.pricing.catalog import freshness
 from langmeter.settings import Settings
 from langmeter.telemetry.metrics import metrics_for
 
@@ -107,6 +109,7 @@ def exported(reader):
             for point in data_points
         ]
         for name, data_points in points(reader).items()
+        if name != semconv.PRICE_AGE.name  # grows by itself, once anything in this process has loaded the prices
     }
 
 
@@ -133,12 +136,22 @@ def test_chat_success_with_all_details():
     same(output_of(PricedCall(called(), COST)), SUCCESS)
 
 
-def test_every_metric_has_the_unit_description_kind_and_buckets_of_the_registry():
+def kind_of(data):
+    if hasattr(data.data_points[0], "count"):
+        return "histogram"
+    return "counter" if hasattr(data, "is_monotonic") else "gauge"
+
+
+def test_every_metric_has_the_unit_description_kind_and_buckets_of_the_registry(monkeypatch):
+    monkeypatch.setattr(freshness, "_dates", {})
+    freshness.note_fetched("genai-prices", datetime.now(UTC))
     reader = InMemoryMetricReader()
     sink = metrics_for(
         provider_with(reader), Settings(legacy_metrics=True, time_per_output_chunk=True, operation_cost=True)
     )
-    hit = CacheLookup("hit", "in_memory", 0.001, USAGE)
+    hit = CacheLookup("hit", "in_memory", 0.001, USAGE, unreadable=True, expected_duration=1.0, expected_from="model")
+    miss = CacheLookup("miss", "in_memory", 0.001)
+    sink.record(PricedCall(called(cache=miss), COST), None)
     sink.record(PricedCall(called(time_to_first_chunk=0.5, chunk_gaps=(0.1,), streamed=True), COST), None)
     sink.record(PricedCall(called(), Cost("unpriced", reason="unknown_model")), None)
     sink.record(PricedCall(called(estimated=TokenUsage(7, 3)), COST._replace(status="estimated")), None)
@@ -150,7 +163,7 @@ def test_every_metric_has_the_unit_description_kind_and_buckets_of_the_registry(
     found = {
         (
             metric.name,
-            "histogram" if hasattr(metric.data.data_points[0], "count") else "counter",
+            kind_of(metric.data),
             metric.unit,
             metric.description,
             tuple(getattr(metric.data.data_points[0], "explicit_bounds", ())),
@@ -346,6 +359,7 @@ def test_ruling_8_other_look_ups_are_ordinary_calls_with_their_status(status):
     lookup = CacheLookup(status, "in_memory", None if status == "bypass" else 0.25)
     expected = SUCCESS | {"langchain.cache.requests": [(CACHE | {"langchain.cache.status": status}, 1)]}
     if status != "bypass":
+        expected["langchain.cache.lost.time"] = [(CACHE, 0.25)]
         times = ({"langchain.cache.status": status, "langchain.cache.type": "in_memory"}, (1, 0.25))
         expected["langchain.cache.lookup.duration"] = [times]
     same(output_of(PricedCall(called(cache=lookup), COST)), expected)
@@ -588,6 +602,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.metrics.view import View
 from langmeter import boundary
 from langmeter.events import Cost, CostParts, ModelCall, ModelRequest, ModelResponse, PricedCall, ReportedUsage, TokenUsage
+from langmeter.pricing.catalog import freshness
 from langmeter.settings import Settings
 from langmeter.telemetry.metrics import metrics_for
 
