@@ -14,6 +14,7 @@ from langmeter.events import CacheLookup, ModelCall, ModelResponse, PricedCall, 
 from langmeter.latency import Latencies
 from langmeter.pricing.catalog import Catalog, cached_cost
 from langmeter.pricing.estimate import Estimator, marked, total_usage
+from langmeter.pricing.names import endpoint_provider
 from langmeter.pricing.tiers import agreed_tier
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Billing:
         if request.terms is not None:
             usage = usage._replace(tier=agreed_tier(usage, request.terms))
         return self._catalog.price(
-            request.provider,
+            endpoint_provider(request.provider, request.server_address),
             model,
             usage,
             at=call.start_time / _NANOSECONDS,

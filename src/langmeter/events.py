@@ -70,6 +70,8 @@ class ReportedUsage(NamedTuple):
     """True when LangChain marked the answer as served by its response cache (`total_cost: 0`)."""
     tier_is_final: bool = False
     """True when the answer itself named its tier, the standard one included: what the request asked for is void then."""
+    speed_is_final: bool = False
+    """The same of the speed (Anthropic's fast mode), which is named apart from the tier."""
 
 
 class PricingTerms(NamedTuple):

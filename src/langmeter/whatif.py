@@ -7,13 +7,13 @@ never rewritten, and no model is ever switched.
 
 from __future__ import annotations
 
-from langmeter.pricing.candidates import Candidate, cheapest
-from langmeter.pricing.record_files import Records, read
-from langmeter.pricing.record_keys import RecordError, RecordProblem
-from langmeter.pricing.records import Record
-from langmeter.pricing.repricing import ModelRepricing, RepricedRecord, Repricing, reprice
-from langmeter.pricing.whatif import what_if
-from langmeter.pricing.whatif_results import Bounds, Counts, ModelWhatIf, RecordWhatIf, WhatIf
+from langmeter.pricing.whatif.candidates import Candidate, cheapest
+from langmeter.pricing.whatif.projection import what_if
+from langmeter.pricing.whatif.record_files import Records, read
+from langmeter.pricing.whatif.record_keys import RecordError, RecordProblem
+from langmeter.pricing.whatif.records import Record
+from langmeter.pricing.whatif.repricing import ModelRepricing, RepricedRecord, Repricing, reprice
+from langmeter.pricing.whatif.results import Bounds, Counts, ModelWhatIf, RecordWhatIf, WhatIf
 
 __all__ = [
     "Bounds",

@@ -121,7 +121,7 @@ class MiniLM:
 
 
 def _gelu(values: Array) -> Array:
-    """x Φ(x), the error function by formula 7.1.26 of Abramowitz and Stegun (error below 1.5e-7): numpy has none."""
+    """X Φ(x), the error function by formula 7.1.26 of Abramowitz and Stegun (error below 1.5e-7): numpy has none."""
     size = np.abs(values) / np.sqrt(np.float32(2))
     t = 1 / (1 + np.float32(0.3275911) * size)
     polynomial = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
@@ -130,13 +130,17 @@ def _gelu(values: Array) -> Array:
 
 def _words(text: str) -> Iterator[str]:
     """Lower case without accents; each punctuation mark is a word of its own."""
-    plain = "".join(letter for letter in unicodedata.normalize("NFD", text.lower()) if unicodedata.category(letter) != "Mn")
+    plain = "".join(
+        letter for letter in unicodedata.normalize("NFD", text.lower()) if unicodedata.category(letter) != "Mn"
+    )
     return iter("".join(f" {letter} " if _is_punctuation(letter) else letter for letter in plain).split())
 
 
 def _is_punctuation(letter: str) -> bool:
     """As BERT's tokenizer has it: all of ASCII that is no letter, digit or space counts."""
-    return unicodedata.category(letter).startswith("P") or (letter.isascii() and not letter.isalnum() and not letter.isspace())
+    return unicodedata.category(letter).startswith("P") or (
+        letter.isascii() and not letter.isalnum() and not letter.isspace()
+    )
 
 
 def _read_weights(path: Path) -> dict[str, Array]:

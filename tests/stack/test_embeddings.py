@@ -43,7 +43,9 @@ def test_words_are_cut_as_the_vocabulary_has_them():
 
 
 def test_a_chat_models_prompt_is_near_what_it_asks_and_nothing_else():
-    similarities = _similarities([QUESTIONS[0], dumps([HumanMessage(QUESTIONS[0])]), dumps([HumanMessage(QUESTIONS[1])])])
+    similarities = _similarities(
+        [QUESTIONS[0], dumps([HumanMessage(QUESTIONS[0])]), dumps([HumanMessage(QUESTIONS[1])])]
+    )
     assert similarities[0, 1] == pytest.approx(1)
     assert similarities[0, 2] < 0.3
 

@@ -21,7 +21,7 @@ from langmeter.pricing.cards import Source
 from langmeter.pricing.catalog import Catalog, Subject, own_prices
 from langmeter.pricing.compilation import compile_card
 from langmeter.pricing.overrides import Book
-from langmeter.pricing.price_rows import read_rows
+from langmeter.pricing.price_files.rows import read_rows
 from langmeter.pricing.quote import price
 from langmeter.pricing.terms import call_pricing
 from langmeter.settings import Settings

@@ -18,7 +18,7 @@ import yaml
 from langmeter.errors import PriceFileError, SettingsError
 from langmeter.events import PricingTerms
 from langmeter.pricing.compilation import OVERRIDE_KEYS
-from langmeter.pricing.price_book import (
+from langmeter.pricing.price_files.book import (
     BaseModel,
     Discount,
     Match,
@@ -28,8 +28,8 @@ from langmeter.pricing.price_book import (
     SteppedPrice,
     Window,
 )
-from langmeter.pricing.price_file import LARGEST_FILE, read_price_file
-from langmeter.pricing.price_rows import _ROW_KEYS, TIERS, read_rows
+from langmeter.pricing.price_files.file import LARGEST_FILE, read_price_file
+from langmeter.pricing.price_files.rows import _ROW_KEYS, TIERS, read_rows
 
 # The file of the documentation, with everything in it.
 FULL = """\
@@ -506,7 +506,7 @@ def test_without_pyyaml_json_is_read_and_yaml_says_what_to_install(tmp_path):
     code = f"""
     import sys
     sys.modules["yaml"] = None
-    from langmeter.pricing.price_file import read_price_file
+    from langmeter.pricing.price_files.file import read_price_file
     print(len(read_price_file({str(tmp_path / "p.json")!r}).rows))
     try:
         read_price_file({str(tmp_path / "p.yaml")!r})

@@ -93,7 +93,7 @@ PECULIARITIES = {
     "Anthropic's fast mode was asked for and not given": (
         usage(10, 5),
         {"speed": "fast", "response_metadata": {"usage": {"speed": "standard"}}},
-        ReportedUsage(TokenUsage(10, 5)),
+        ReportedUsage(TokenUsage(10, 5), speed_is_final=True),
     ),
     "residency has a price of its own and is said": (
         usage(10, 5),

@@ -10,7 +10,7 @@ from rich.text import Text
 from langmeter.cli.price_figures import pairs, print_json
 from langmeter.errors import PriceFileError
 from langmeter.pricing.catalog.status import check
-from langmeter.pricing.price_file import read_price_file
+from langmeter.pricing.price_files.file import read_price_file
 from langmeter.settings import Settings
 
 if TYPE_CHECKING:

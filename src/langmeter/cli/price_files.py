@@ -14,13 +14,13 @@ from langmeter.cli.price_figures import complain, dollars, figures, iso, plain, 
 from langmeter.errors import PriceFileError
 from langmeter.pricing.cards import Card
 from langmeter.pricing.catalog import GenaiPrices, PricingUnavailableError, Subject
-from langmeter.pricing.model_providers import providers_of
-from langmeter.pricing.price_file import read_price_file
+from langmeter.pricing.price_files.file import read_price_file
+from langmeter.pricing.whatif.model_providers import providers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langmeter.pricing.price_book import Match, PriceBook, PriceRow, Prices
+    from langmeter.pricing.price_files.book import Match, PriceBook, PriceRow, Prices
 
 _BAD_FILE = 1
 _PICODOLLARS_PER_TOKEN = 10**6

@@ -13,8 +13,8 @@ from langmeter.cli.price_figures import complain
 from langmeter.pricing import notices
 from langmeter.pricing.cards import Unpriced
 from langmeter.pricing.catalog import AnyCard, Catalog, GenaiPrices, PricingUnavailableError, Subject
-from langmeter.pricing.model_providers import MAKERS, providers_of
 from langmeter.pricing.names import clean_model, nearest
+from langmeter.pricing.whatif.model_providers import MAKERS, providers_of
 from langmeter.settings import Settings
 
 UNKNOWN_PROVIDER = "unknown"

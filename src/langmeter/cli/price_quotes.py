@@ -15,8 +15,8 @@ from langmeter.cli.price_figures import aligned, complain, figures, iso, matched
 from langmeter.cli.price_lookup import UNKNOWN_PROVIDER, claim_notices, explain_missing, missing, unix_seconds
 from langmeter.events import CostParts, TokenUsage, usd
 from langmeter.pricing.catalog import Subject
-from langmeter.pricing.model_providers import providers_of
 from langmeter.pricing.usage import reported_usage
+from langmeter.pricing.whatif.model_providers import providers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,7 +10,7 @@ from langmeter.events import PICODOLLARS_PER_DOLLAR
 from langmeter.pricing.cards import Card, HourlyCard, Source, Unpriced, picodollars, scaled, unpriceable
 from langmeter.pricing.compilation import compile_card
 from langmeter.pricing.notices import unknown_base_model
-from langmeter.pricing.price_book import ALWAYS
+from langmeter.pricing.price_files.book import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from langmeter.events import PriceMatch
     from langmeter.pricing.catalog.sources import AnyCard, Below, Subject
     from langmeter.pricing.compilation import Price
-    from langmeter.pricing.price_book import BaseModel, PriceBook, PriceRow
+    from langmeter.pricing.price_files.book import BaseModel, PriceBook, PriceRow
 
 
 class Book:

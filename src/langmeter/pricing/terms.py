@@ -16,8 +16,8 @@ from langmeter.pricing.cards import Source, Unpriced, unpriceable
 from langmeter.pricing.compilation import compile_card
 from langmeter.pricing.notices import unknown_base_model
 from langmeter.pricing.overrides import multiplied
-from langmeter.pricing.price_amounts import fields, multiplier, rates
-from langmeter.pricing.price_documents import Fault, Node, from_object
+from langmeter.pricing.price_files.amounts import fields, multiplier, rates
+from langmeter.pricing.price_files.documents import Fault, Node, from_object
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -38,8 +38,11 @@ _WORLDWIDE = frozenset({"", "global", "not_available"})
 
 def billed_tier(
     prefix: str | None, answer: Mapping[str, object], service_tier: object, processing: object, speed: object
-) -> tuple[str | None, bool]:
-    """The tier that decides the price and whether the answer named it; None for the standard one, several joined by `+`."""
+) -> tuple[str | None, bool, bool]:
+    """The tier that decides the price, and whether the answer named it and its speed.
+
+    None is the standard tier; several facts are joined by `+`.
+    """
     billing = mapping(answer.get("usage"))  # langchain-anthropic keeps the provider's usage block here
     if (
         # What Anthropic says of nearly every answer is seen at once, because it is read for each of them.
@@ -48,7 +51,7 @@ def billed_tier(
         and billing.get("speed") in _NO_SPEED
         and not (prefix or processing or speed or "service_tier" in answer)
     ):
-        return None, True
+        return None, True, billing.get("speed") is not None
     converse = mapping(answer.get("serviceTier"))  # langchain-aws Converse
     named = prefix or _said(answer.get("service_tier"), billing.get("service_tier"), converse.get("type"))
     region = word(billing.get("inference_geo"))
@@ -58,7 +61,7 @@ def billed_tier(
         _said(billing.get("speed"), speed),
         None if region in _WORLDWIDE else f"geo-{region}",
     )
-    return _joined(*facts), named is not None
+    return _joined(*facts), named is not None, _said(billing.get("speed")) is not None
 
 
 def agreed_tier(usage: ReportedUsage, terms: PricingTerms) -> str | None:
@@ -67,7 +70,8 @@ def agreed_tier(usage: ReportedUsage, terms: PricingTerms) -> str | None:
     Batch processing is never mentioned by an answer and always counts.
     """
     asked = None if usage.tier_is_final else _said(terms.service_tier)
-    return _joined(_said(terms.processing), asked, *(usage.tier or "").split("+"), _said(terms.speed))
+    fast = None if usage.speed_is_final else _said(terms.speed)
+    return _joined(_said(terms.processing), asked, *(usage.tier or "").split("+"), fast)
 
 
 def _joined(*facts: str | None) -> str | None:

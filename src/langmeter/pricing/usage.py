@@ -50,20 +50,20 @@ def reported_usage(
         if tokens is None and usage:
             tokens, prefix = repaired(usage)
         tier, charge = prefix, None
-        final = prefix is not None
+        final, fast = prefix is not None, False
         # Most answers say nothing about tier and charge; a call each to find that out would cost a tenth of the whole.
         if "usage" in answer or "serviceTier" in answer or service_tier or processing or speed:
-            tier, final = billed_tier(prefix, answer, service_tier, processing, speed)
+            tier, final, fast = billed_tier(prefix, answer, service_tier, processing, speed)
         elif "service_tier" in answer:
             if answer["service_tier"] == "default":
                 final = True
             else:
-                tier, final = billed_tier(prefix, answer, None, None, None)
+                tier, final, fast = billed_tier(prefix, answer, None, None, None)
         billing = answer.get("token_usage")
         if "cost" in answer or "response_cost" in answer or (type(billing) is dict and "cost" in billing):
             charge = gateway_charge(answer, tokens)
         replayed = "total_cost" in usage and _is_zero(usage["total_cost"])
-        return _build(ReportedUsage, (tokens, tier, charge, replayed, final))
+        return _build(ReportedUsage, (tokens, tier, charge, replayed, final, fast))
     except Exception:  # noqa: BLE001  (values of the application may raise from any method; the usage is unknown then)
         return ReportedUsage()
 

@@ -12,9 +12,9 @@ from langmeter import worker
 from langmeter.errors import PriceFileError
 from langmeter.pricing import notices
 from langmeter.pricing.overrides import Book, multiplied
-from langmeter.pricing.price_book import PriceBook
-from langmeter.pricing.price_file import read_price_file, signature
-from langmeter.pricing.price_rows import read_rows
+from langmeter.pricing.price_files.book import PriceBook
+from langmeter.pricing.price_files.file import read_price_file, signature
+from langmeter.pricing.price_files.rows import read_rows
 from langmeter.settings import named_by_environment
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from langmeter.pricing.cards import Card, Source
 from langmeter.pricing.catalog import freshness, updates
 from langmeter.pricing.catalog.sources import PricingUnavailableError
 from langmeter.pricing.compilation import compile_card
-from langmeter.pricing.names import match_kind, price_provider
+from langmeter.pricing.names import listed_model, match_kind, price_provider
 from langmeter.pricing.periods import period
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class GenaiPrices:
         """See `PriceSource`; about 0.2 ms once the library is loaded."""
         updates.wake()
         when = datetime.fromtimestamp(at, UTC)
-        provider, model, tier = subject.provider, subject.model or "", subject.tier
+        provider, model, tier = subject.provider, listed_model(subject.model or ""), subject.tier
+        if model is None:
+            return None
         provider_id = price_provider(provider)
         found = self._look_up(provider_id, model, when)
         # The library also matches provider names by substring, which would price `my_openai_proxy` as OpenAI.

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from langmeter.errors import SettingsError
 from langmeter.events import TokenUsage
-from langmeter.pricing.price_choice import Choice, catalog_with, fixed_instant
-from langmeter.pricing.record_files import read
-from langmeter.pricing.records import Record
 from langmeter.pricing.usage import reported_usage
-from langmeter.pricing.whatif import calculated
+from langmeter.pricing.whatif.price_choice import Choice, catalog_with, fixed_instant
+from langmeter.pricing.whatif.projection import calculated
+from langmeter.pricing.whatif.record_files import read
+from langmeter.pricing.whatif.records import Record
 
 if TYPE_CHECKING:
-    from langmeter.pricing.price_choice import Instant, PriceOverrides
-    from langmeter.pricing.record_files import RecordSource
-    from langmeter.pricing.token_scaling import TokenRatio
-    from langmeter.pricing.whatif_results import Bounds, WhatIf
+    from langmeter.pricing.whatif.price_choice import Instant, PriceOverrides
+    from langmeter.pricing.whatif.record_files import RecordSource
+    from langmeter.pricing.whatif.results import Bounds, WhatIf
+    from langmeter.pricing.whatif.token_scaling import TokenRatio
 
 Name: TypeAlias = "str | tuple[str, str]"
 """A model, or (provider, model)."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from langmeter.events import Cost
-    from langmeter.pricing.records import Record
-    from langmeter.pricing.token_scaling import TokenRatio
+    from langmeter.pricing.whatif.records import Record
+    from langmeter.pricing.whatif.token_scaling import TokenRatio
 
 
 class Bounds(NamedTuple):

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from langmeter.events import CostStatus, TokenUsage, usd
-from langmeter.pricing.record_keys import Keys
 from langmeter.pricing.usage import reported_usage
+from langmeter.pricing.whatif.record_keys import Keys
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -71,7 +71,7 @@ class Record(NamedTuple):
         Raises:
             RecordError: the span is no billed model call's, or lacks what a record needs.
         """
-        from langmeter.pricing.span_records import single_record  # noqa: PLC0415  (it builds the records defined here)
+        from langmeter.pricing.whatif.span_records import single_record  # noqa: PLC0415  (it builds the records defined here)
 
         return single_record(span)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from langmeter.pricing.record_keys import RecordError, RecordProblem
-from langmeter.pricing.records import Record, record_in
-from langmeter.pricing.span_records import span_record, spans_in
+from langmeter.pricing.whatif.record_keys import RecordError, RecordProblem
+from langmeter.pricing.whatif.records import Record, record_in
+from langmeter.pricing.whatif.span_records import span_record, spans_in
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

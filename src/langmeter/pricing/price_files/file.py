@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from langmeter.errors import PriceFileError
-from langmeter.pricing.price_documents import Fault, Node, from_json, from_yaml
-from langmeter.pricing.price_rows import price_book
+from langmeter.pricing.price_files.documents import Fault, Node, from_json, from_yaml
+from langmeter.pricing.price_files.rows import price_book
 
 if TYPE_CHECKING:
-    from langmeter.pricing.price_book import PriceBook
+    from langmeter.pricing.price_files.book import PriceBook
 
 LARGEST_FILE: Final = 1024 * 1024
 """Bytes; thousands of entries. A larger file is no file of prices, and reading it would hold the application up."""

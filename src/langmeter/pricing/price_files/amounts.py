@@ -8,8 +8,8 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from langmeter.pricing.compilation import OVERRIDE_KEYS
-from langmeter.pricing.price_book import Prices, Step, SteppedPrice
-from langmeter.pricing.price_documents import Fault, Node
+from langmeter.pricing.price_files.book import Prices, Step, SteppedPrice
+from langmeter.pricing.price_files.documents import Fault, Node
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -10,7 +10,7 @@ from typing import Final
 
 from langmeter.errors import PriceFileError
 from langmeter.pricing.names import clean_model, price_provider
-from langmeter.pricing.price_amounts import (
+from langmeter.pricing.price_files.amounts import (
     Fields,
     Rates,
     dollars,
@@ -21,10 +21,10 @@ from langmeter.pricing.price_amounts import (
     rates,
     with_long_context,
 )
-from langmeter.pricing.price_book import BaseModel, Discount, Match, PriceBook, PriceRow, Prices
-from langmeter.pricing.price_conflicts import refuse_conflicts
-from langmeter.pricing.price_dates import instant, window
-from langmeter.pricing.price_documents import Fault, Node, from_object
+from langmeter.pricing.price_files.book import BaseModel, Discount, Match, PriceBook, PriceRow, Prices
+from langmeter.pricing.price_files.conflicts import refuse_conflicts
+from langmeter.pricing.price_files.dates import instant, window
+from langmeter.pricing.price_files.documents import Fault, Node, from_object
 
 TIERS: Final = ("batch", "fast", "flex", "priority", "provisioned_throughput", "reserved", "scale", "ultrafast")
 _REGION: Final = re.compile(r"geo-[a-z0-9-]{2,30}")

@@ -6,11 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from langmeter.pricing.price_book import MINUTES_PER_DAY, Window
-from langmeter.pricing.price_documents import Fault
+from langmeter.pricing.price_files.book import MINUTES_PER_DAY, Window
+from langmeter.pricing.price_files.documents import Fault
 
 if TYPE_CHECKING:
-    from langmeter.pricing.price_documents import Node
+    from langmeter.pricing.price_files.documents import Node
 
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _RANGE: Final = re.compile(r"(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d)")

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, TypeAlias
 from langmeter.errors import SettingsError
 from langmeter.events import usd
 from langmeter.pricing.catalog import Subject
-from langmeter.pricing.model_providers import providers_of
-from langmeter.pricing.price_choice import Choice, Prices, catalog_with, fixed_instant
-from langmeter.pricing.record_files import read
-from langmeter.pricing.token_scaling import checked_ratio, ratio_for, scaled_usage, without_cache
-from langmeter.pricing.whatif_results import Bounds, Counts, ModelWhatIf, RecordWhatIf, WhatIf
+from langmeter.pricing.whatif.model_providers import providers_of
+from langmeter.pricing.whatif.price_choice import Choice, Prices, catalog_with, fixed_instant
+from langmeter.pricing.whatif.record_files import read
+from langmeter.pricing.whatif.results import Bounds, Counts, ModelWhatIf, RecordWhatIf, WhatIf
+from langmeter.pricing.whatif.token_scaling import checked_ratio, ratio_for, scaled_usage, without_cache
 
 if TYPE_CHECKING:
     from langmeter.events import Cost
     from langmeter.pricing.catalog import Catalog
-    from langmeter.pricing.price_choice import Instant, PriceOverrides
-    from langmeter.pricing.record_files import Records, RecordSource
-    from langmeter.pricing.records import Record
-    from langmeter.pricing.token_scaling import TokenRatio
+    from langmeter.pricing.whatif.price_choice import Instant, PriceOverrides
+    from langmeter.pricing.whatif.record_files import Records, RecordSource
+    from langmeter.pricing.whatif.records import Record
+    from langmeter.pricing.whatif.token_scaling import TokenRatio
 
 
 def what_if(

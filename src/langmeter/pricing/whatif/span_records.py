@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from langmeter import semconv
 from langmeter.events import TokenUsage
-from langmeter.pricing.record_keys import Keys, RecordError, RecordProblem
-from langmeter.pricing.records import Record, checked_status, fits
+from langmeter.pricing.whatif.record_keys import Keys, RecordError, RecordProblem
+from langmeter.pricing.whatif.records import Record, checked_status, fits
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from langmeter.events import Cost, CostParts, usd
 from langmeter.pricing.cards import unpriceable
 from langmeter.pricing.catalog import Subject
-from langmeter.pricing.price_choice import Choice, Prices, catalog_with, fixed_instant
-from langmeter.pricing.record_files import read
+from langmeter.pricing.whatif.price_choice import Choice, Prices, catalog_with, fixed_instant
+from langmeter.pricing.whatif.record_files import read
 
 if TYPE_CHECKING:
-    from langmeter.pricing.price_choice import Instant, PriceOverrides
-    from langmeter.pricing.record_files import RecordSource
-    from langmeter.pricing.records import Record
+    from langmeter.pricing.whatif.price_choice import Instant, PriceOverrides
+    from langmeter.pricing.whatif.record_files import RecordSource
+    from langmeter.pricing.whatif.records import Record
 
 _build: Final = tuple.__new__
 """Builds a named tuple from all its fields at once: half the time of its constructor, which counts here."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langmeter.pricing.price_documents import Fault
+from langmeter.pricing.price_files.documents import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from langmeter.pricing.price_book import Match, PriceRow
+    from langmeter.pricing.price_files.book import Match, PriceRow
 
 
 def refuse_conflicts(rows: Sequence[PriceRow]) -> None:
