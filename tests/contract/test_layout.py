@@ -36,6 +36,8 @@ PUBLIC_NAMES = [
 HEAVY = ["opentelemetry.sdk", "opentelemetry.exporter", "grpc", "openai", "tiktoken", "genai_prices", "langchain_core"]
 LONGEST_FUNCTION = 45
 LONGEST_MODULE = 350
+# One pass over the usage of nearly every call: calls in between would cost a third more.
+LONGER = {"pricing/usage.py": {"_ordinary"}}
 # The demo is an application of its own: it sets variables for the SDK before it switches instrumentation on.
 WRITES_ENVIRONMENT = {"cli/demo.py"}
 
@@ -132,8 +134,9 @@ def test_only_settings_reads_the_environment(path):
 @over_modules()
 def test_functions_and_modules_stay_small(path):
     functions = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    lengths = {f"{node.name}:{node.lineno}": node.end_lineno - node.lineno + 1 for node in functions}
-    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+    lengths = {node: node.end_lineno - node.lineno + 1 for node in functions}
+    long = {node.name for node, length in lengths.items() if length > LONGEST_FUNCTION}
+    assert long == LONGER.get(name_of(path), set())
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
 
 
