@@ -116,8 +116,14 @@ def test_a_hit_saves_what_the_stored_answer_cost(backend, measured):
 @pytest.mark.parametrize("backend", [backend for backend in BACKENDS if backend.semantic], ids=_title)
 def test_a_semantic_cache_answers_paraphrases_and_nothing_else(backend, measured):
     found = measured(backend)["semantic"]
+    assert [original for original, _ in SAME] == [original for original, _ in DIFFERENT]
+    assert {original for original, _ in SAME} == set(WARM)
     assert {name: (run["asked"], Counter(run["statuses"])) for name, run in found.items()} == {
         name: ([question for _, question in DIFFERENT], Counter(hit=len(SAME), miss=len(DIFFERENT))) for name in found
+    }
+    # What the originals took: each question was answered by one of them.
+    assert {name: run["saved"] for name, run in found.items()} == {
+        name: NOTHING_SAVED if name.startswith("text ") else expected_savings() for name in found
     }
     assert len(found) == 4
 

@@ -158,10 +158,15 @@ def _document(options: Options, result: Result, export: Export) -> dict[str, Any
 
 
 def _remarks(result: Result) -> Iterator[str]:
+    if result.usage.estimated_calls:
+        yield (
+            f"Calls that reported no tokens: {result.usage.estimated_calls}. Theirs are estimated from the length of the text, "
+            "and marked as estimates wherever they appear."
+        )
     if result.usage.unpriced_calls:
         yield (
-            f"{result.usage.unpriced_calls} calls have no known price, because the model is in no price list or the "
-            "provider reported no tokens. They are counted, never billed as 0."
+            f"Calls without a known price: {result.usage.unpriced_calls}. No price list has their model, or nothing tells what "
+            "they used. They are counted, never billed as 0."
         )
     if result.skipped:
         yield f"Left out, because no installed LangChain class can make them: {len(result.skipped)} of the recorded exchanges."

@@ -21,6 +21,7 @@ class Reading(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
     unpriced: int = 0
+    estimated: int = 0
     cost: Decimal = Decimal(0)
 
     def plus(self, other: Reading, sign: int = 1) -> Reading:
@@ -34,6 +35,7 @@ class Reading(NamedTuple):
             self.input_tokens + sign * other.input_tokens,
             self.output_tokens + sign * other.output_tokens,
             self.unpriced + sign * other.unpriced,
+            self.estimated + sign * other.estimated,
             self.cost + sign * other.cost,
         )
 
@@ -85,5 +87,6 @@ def _reading(usage: Usage) -> Reading:
         usage.input_tokens,
         usage.output_tokens,
         usage.unpriced_calls,
+        usage.estimated_calls,
         usage.cost_usd,
     )

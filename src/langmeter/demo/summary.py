@@ -51,9 +51,10 @@ def _figures(usage: Usage) -> list[tuple[str, str]]:
     latency = f"p50 {duration(usage.duration_percentile(0.5))}, p95 {duration(usage.duration_percentile(0.95))}"
     read = f"{usage.input_tokens:,} in ({usage.cache_read_tokens:,} cached)"
     written = f"{usage.output_tokens:,} out ({usage.reasoning_tokens:,} reasoning)"
+    estimated = f", {money(usage.estimated_usd)} of it estimated" if usage.estimated_calls else ""
     first_chunk = duration(usage.time_to_first_chunk_percentile(0.5))
     return [
-        ("spent", money(usage.cost_usd)),
+        ("spent", f"{money(usage.cost_usd)}{estimated}"),
         ("saved by caches", f"{money(usage.saved_usd)} and {usage.saved_tokens:,} tokens"),
         ("cache hits", f"{share(usage.hit_ratio)} ({usage.cache_hits} of {looked_up} look-ups)"),
         ("calls", calls),

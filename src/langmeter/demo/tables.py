@@ -82,7 +82,7 @@ def totals_grid(usage: Usage) -> Table:
     """The figures that matter most, side by side: a label, the figure, a remark."""
     looked_up = usage.cache_hits + usage.cache_misses
     cells = (
-        ("spent", money(usage.cost_usd), "bold green", _without(usage.unpriced_calls)),
+        ("spent", money(usage.cost_usd), "bold green", _without(usage)),
         ("cache saved", money(usage.saved_usd), "bold cyan", f"{usage.saved_tokens:,} tokens"),
         ("cache hits", share(usage.hit_ratio), "bold cyan", f"{usage.cache_hits} of {looked_up}"),
         ("tokens", f"{usage.total_tokens:,}", "bold", f"{usage.output_tokens:,} out"),
@@ -97,5 +97,6 @@ def totals_grid(usage: Usage) -> Table:
     return grid
 
 
-def _without(unpriced: int) -> str:
-    return f"+ {unpriced} unpriced" if unpriced else "all calls priced"
+def _without(usage: Usage) -> str:
+    doubts = [(usage.unpriced_calls, "unpriced"), (usage.estimated_calls, "estimated")]
+    return ", ".join(f"{number} {doubt}" for number, doubt in doubts if number) or "all calls priced"

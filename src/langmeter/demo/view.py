@@ -183,4 +183,5 @@ def _status(line: Line) -> Text:
         return Text("failed", "red", overflow="ellipsis")
     if line.added.errors:
         return Text("recovered", "yellow", overflow="ellipsis")
-    return Text(line.added.cache, "cyan" if line.added.hits else "dim", overflow="ellipsis")
+    cache = "estimated" if line.added.estimated and not line.added.cache else line.added.cache
+    return Text(cache, "cyan" if line.added.hits else "dim", overflow="ellipsis")
