@@ -186,3 +186,4 @@ query_engine
 sentence_embedding
 environment langchain-redis
 environment community-semantic
+environment partners

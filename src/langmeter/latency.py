@@ -21,7 +21,7 @@ class Expected(NamedTuple):
 
 
 class Latencies:
-    """The durations of calls that went into a response cache, by answer, and the means of their models.
+    """The durations of calls that went into a response cache, by answer, and the means of their models: look-ups taken off.
 
     At most 10,000 answers and 1,000 models are remembered. Safe from any thread without a lock: what two threads learn at
     the same instant may count once, which an estimate can bear.
@@ -44,7 +44,7 @@ class Latencies:
         if answer is not None:
             if len(self._younger) >= _ORIGINALS:
                 self._older, self._younger = self._younger, {}
-            self._younger[answer] = call.duration
+            self._younger[answer] = call.duration - _asking(call)
         if call.usage is not None and call.usage.output_tokens > 0:
             key = (call.request.provider, call.request.model)
             means = self._models.get(key)
@@ -76,6 +76,13 @@ class Latencies:
         return None if seconds is None else Expected(seconds, "model")
 
 
+def _asking(call: ModelCall) -> float:
+    """Seconds of the call that went into asking the cache: LangChain does so inside a chat call, before a text model's."""
+    if call.cache is None or call.request.operation != "chat":
+        return 0.0
+    return min(call.cache.duration or 0.0, call.duration)
+
+
 class _Means:
     """Decaying sums over the calls of one model."""
 
@@ -89,13 +96,14 @@ class _Means:
         if self.calls >= _MEMORY:
             for name in self.__slots__:
                 setattr(self, name, getattr(self, name) / 2)
+        asking = _asking(call)
         self.calls += 1
-        self.seconds_of_calls += call.duration
+        self.seconds_of_calls += call.duration - asking
         self.tokens += output_tokens
         first = call.time_to_first_chunk
         if first is not None and call.duration > first:
             self.streams += 1
-            self.first_chunks += first
+            self.first_chunks += max(0.0, first - asking)
             self.generation += call.duration - first
             self.generated += output_tokens
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,6 +41,10 @@ class Listeners:
         with self._lock:
             self._swap(tuple(other for other in self.all if other is not listener))
 
+    def after_fork_in_child(self) -> None:
+        """Make the lock anew: another thread of the parent may have held it."""
+        self._lock = threading.Lock()
+
     def _swap(self, new: tuple[Listener, ...]) -> None:
         self.all = new
         self.want_keys = any(listener.wants_keys for listener in new)
@@ -47,3 +52,6 @@ class Listeners:
 
 listeners = Listeners()
 """The process's listeners. A forked child inherits them."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=listeners.after_fork_in_child)

@@ -142,6 +142,54 @@ def test_a_block_in_a_generator_that_is_closed_elsewhere_does_no_harm(instrument
     assert priced(instrumented) == [(HALF, "batch", "exact")]
 
 
+def test_one_block_may_be_used_by_tasks_and_threads_at_once(instrumented):
+    batch = call_pricing(processing="batch")
+
+    async def ask(started, others):
+        with batch:
+            started.set()
+            await others.wait()
+            await AsyncChat(model="gpt-5").ainvoke("in the block")
+        await AsyncChat(model="gpt-5").ainvoke("behind it")
+        return scoped_terms()
+
+    async def main():
+        one, two = asyncio.Event(), asyncio.Event()
+        return await asyncio.gather(ask(one, two), ask(two, one))
+
+    assert asyncio.run(main()) == [None, None]
+    assert sorted(amount for amount, _, _ in priced(instrumented)) == [HALF, HALF, STANDARD, STANDARD]
+
+    def enter(started, others, left):
+        with batch:
+            started.set()
+            others.wait()
+        left.append(scoped_terms())
+
+    one, two, left = threading.Event(), threading.Event(), []
+    threads = [threading.Thread(target=enter, args=(*events, left)) for events in ((one, two), (two, one))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert left == [None, None]
+
+
+def test_a_block_inside_itself_and_blocks_that_end_out_of_order():
+    batch, twice = call_pricing(processing="batch"), call_pricing(multiplier=2)
+    with batch:
+        with batch:
+            pass
+        assert scoped_terms() == PricingTerms(processing="batch")
+    assert scoped_terms() is None
+    batch.__enter__()
+    twice.__enter__()
+    batch.__exit__(None, None, None)
+    assert scoped_terms() == PricingTerms(multiplier=2)
+    twice.__exit__(None, None, None)
+    assert scoped_terms() is None
+
+
 def test_wrong_metadata_is_left_out_and_said_once(instrumented, caplog):
     caplog.set_level(logging.WARNING, "langmeter.pricing")
     chat = PlainChat(model="gpt-5")

@@ -307,6 +307,21 @@ class TestValidate:
         assert (shown["file"], shown["valid"], shown["line"]) == (str(path), False, 3)
         assert shown["reason"] in first
 
+    def test_what_is_no_file_is_not_read_for_the_message(self, tmp_path):
+        pipe = tmp_path / "prices.yaml"
+        os.mkfifo(pipe)  # whoever opens it waits for ever
+        done = langmeter("prices", "validate", pipe)
+        assert (done.returncode, done.stderr.splitlines()) == (
+            1,
+            [f"langmeter prices validate: {pipe}: is not a regular file"],
+        )
+
+    def test_the_line_at_fault_is_shown_short_and_cannot_drive_the_terminal(self, tmp_path):
+        path = tmp_path / "prices.yaml"
+        path.write_text("models: \x1b[2J" + "x" * 10_000)
+        done = langmeter("prices", "validate", path)
+        assert done.stderr.splitlines()[1] == "     1 | models: \N{REPLACEMENT CHARACTER}[2J" + "x" * 88 + "…"
+
     def test_a_file_that_is_not_there(self, tmp_path):
         done = langmeter("prices", "validate", tmp_path / "none.yaml")
         assert (done.returncode, "there is no such file" in done.stderr) == (1, True)

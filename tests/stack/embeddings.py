@@ -9,20 +9,19 @@ from __future__ import annotations
 import functools
 import json
 import unicodedata
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
 MODEL = Path(__file__).parents[2] / ".tools" / "embeddings" / "all-MiniLM-L6-v2"
+LAYERS = 6
 HEADS = 12
 LONGEST_TEXT = 256
 """Tokens that the model was made for; what comes after them is not read."""
 LONGEST_WORD = 100
 
 Array = np.ndarray
-Dense = Callable[[Array, str], Array]
 
 
 class QuestionEmbeddings(Embeddings):
@@ -53,6 +52,8 @@ def _vector(text: str) -> Array:
 
 @functools.cache
 def _model() -> MiniLM:
+    if not (MODEL / "vocab.txt").exists():
+        raise FileNotFoundError(f"{MODEL} is not there: run `make stack-tools`")
     return MiniLM(MODEL)
 
 
@@ -67,7 +68,7 @@ class MiniLM:
     def embed(self, text: str) -> Array:
         """The mean of the last layer over all tokens, at length 1."""
         states = self._embedded([self._identifiers[token] for token in self.tokens(text)])
-        for layer in range(6):
+        for layer in range(LAYERS):
             states = self._layer(states, f"encoder.layer.{layer}")
         mean = states.mean(axis=0)
         return mean / np.linalg.norm(mean)
@@ -128,12 +129,12 @@ def _gelu(values: Array) -> Array:
     return values * (1 + np.sign(values) * (1 - polynomial * np.exp(-size * size))) / 2
 
 
-def _words(text: str) -> Iterator[str]:
+def _words(text: str) -> list[str]:
     """Lower case without accents; each punctuation mark is a word of its own."""
     plain = "".join(
         letter for letter in unicodedata.normalize("NFD", text.lower()) if unicodedata.category(letter) != "Mn"
     )
-    return iter("".join(f" {letter} " if _is_punctuation(letter) else letter for letter in plain).split())
+    return "".join(f" {letter} " if _is_punctuation(letter) else letter for letter in plain).split()
 
 
 def _is_punctuation(letter: str) -> bool:

@@ -73,6 +73,7 @@ MATCHES = {
     "provider as the conventions spell it": ({"provider": "gcp.vertex_ai"}, ("google_vertexai", "x"), {}, True),
     "pattern": ({"model": "ft:gpt-4.1:acme:*"}, ("openai", "ft:gpt-4.1:acme:support:AbC"), {}, True),
     "pattern that does not fit": ({"model": "ft:gpt-4.1:acme:*"}, ("openai", "ft:gpt-4.1:other:x"), {}, False),
+    "a name that could be a pattern": ({"model": "acme[1m]"}, ("openai", "acme[1m]"), {}, True),
     "the whole name": ({"model": "acme*"}, ("openai", "my-acme-1"), {}, False),
     "the name that was asked for": ({"model": "acme"}, ("openai", "acme-2026-01-01"), {"requested": "acme"}, True),
     "a path before the name": ({"model": "models/acme"}, ("google_genai", "models/acme"), {}, True),
@@ -359,6 +360,15 @@ def test_a_derived_card_holds_no_longer_than_its_bases_entry():
     assert [dollars(prices, "x", "whatever", at=at, terms=scoped) for at in (NOON - 1, NOON)] == [1, 5]
 
 
+def test_a_call_whose_base_model_has_no_price_yet_gets_one_when_its_base_does():
+    prices = catalog(
+        entry({"model": "tuned"}, base_model="acme", multiplier=2),
+        priced({"model": "acme"}, 1, **{"from": "2026-11-16T12:00:00Z"}),
+    )
+    scoped = PricingTerms(base_model="x/tuned")
+    assert [dollars(prices, "y", "hidden", at=at, terms=scoped) for at in (NOON - 1, NOON)] == [None, 2]
+
+
 # -- at start-up -----------------------------------------------------------------------------------------------------
 
 BAD = "models:\n  - match: {model: acme}\n    price: {input_mtok: -1}\n"
@@ -454,6 +464,21 @@ def test_a_changed_file_is_read_again_and_a_bad_one_changes_nothing(file, soon, 
     assert len(versions) == 3
 
 
+def test_a_fork_does_not_wait_for_a_slow_path(file, soon, monkeypatch):
+    forks_wait = []
+
+    def slow(path):
+        forks_wait.append(not worker._worker._imported.is_set())
+        return real(path)
+
+    real = own_prices.signature
+    prices = Catalog(Settings(prices=str(file)))
+    monkeypatch.setattr(own_prices, "signature", slow)
+    write(file, GOOD % 2)
+    soon(lambda: dollars(prices, "x", "acme", usage=ReportedUsage(TokenUsage(1_100, 0))) == 2)
+    assert set(forks_wait) == {False}
+
+
 def test_a_file_that_was_bad_at_the_start_is_used_once_it_is_mended(file, soon, monkeypatch):
     monkeypatch.setenv("LANGMETER_PRICES", str(file))
     file.write_text(BAD)
@@ -509,6 +534,26 @@ def test_price_takes_the_overrides_of_the_settings_that_it_is_given(file):
     other = Settings(cost_overrides={"models": [priced({"model": "gpt-4o"}, 9)]})
     assert price(provider="openai", model="gpt-4o", usage_metadata=METADATA, settings=other).amount == Decimal("0.0099")
     assert price(provider="openai", model="gpt-4o", usage_metadata=METADATA).source == "genai-prices"
+
+
+INSTANTS = {
+    "nanoseconds": NOON * 10**9,
+    "milliseconds": NOON * 1_000,
+    "no number": math.nan,
+    "infinite": math.inf,
+    "beyond all years": -1e20,
+    "text": "2026-11-16",
+    "a date": datetime(2026, 11, 16, tzinfo=UTC).date(),
+    "a truth value": True,
+}
+
+
+@pytest.mark.parametrize("at", INSTANTS.values(), ids=INSTANTS)
+def test_an_instant_that_is_none_is_refused_and_spoils_no_later_price(at):
+    usage = {"input_tokens": 1_000, "output_tokens": 100}
+    with pytest.raises(SettingsError, match="at must be a datetime or unix seconds, got"):
+        price(provider="openai", model="gpt-4o-mini", usage_metadata=usage, at=at)
+    assert price(provider="openai", model="gpt-4o-mini", usage_metadata=usage, at=NOON).status == "priced"
 
 
 def test_price_honours_the_file_of_the_environment(file):

@@ -243,6 +243,11 @@ BAD = {
     "no match": (entry("price: {input_mtok: 1}"), 4, "needs 'match'"),
     "empty match": (entry("match: {}\nprice: {input_mtok: 1}"), 4, "at least one of provider, model, deployment"),
     "empty name": (entry('match: {model: " "}\nprice: {input_mtok: 1}'), 4, "model must be text"),
+    "a pattern as provider": (
+        entry('match: {provider: "open*", model: m}\nprice: {input_mtok: 1}'),
+        4,
+        r"provider must be a name, not a pattern, got 'open\*'; leave it out to mean every provider",
+    ),
     "a list as name": (entry("match: {model: [a, b]}\nprice: {input_mtok: 1}"), 4, "model must be text, .* got a list"),
     "no price": (entry("match: {model: m}"), 4, "exactly one of price, base_model, per_hour; got none"),
     "two prices": (
@@ -373,7 +378,22 @@ BAD = {
         2,
         "in a circle: {model: a} → {model: b} → {model: c} → {model: a}",
     ),
+    "before all years": (
+        entry("match: {model: m}\nfrom: 0001-01-01T00:00:00+14:00\nprice: {input_mtok: 1}"),
+        5,
+        "from must be a date",
+    ),
+    "after all years": (
+        entry("match: {model: m}\nuntil: 9999-12-31T23:59:59-12:00\nprice: {input_mtok: 1}"),
+        5,
+        "until must be a date",
+    ),
     # discounts
+    "discount for a pattern of providers": (
+        "discounts:\n- {provider: 'open*', multiplier: 0.9}\n",
+        2,
+        "provider must be a name, not a pattern",
+    ),
     "discount for nobody": ("discounts: [{multiplier: 0.9}]\n", 1, "a discount needs 'provider'"),
     "discount of nothing": ("discounts:\n- {provider: openai}\n", 2, "a discount needs 'multiplier'"),
     "discount twice": (

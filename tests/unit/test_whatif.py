@@ -341,6 +341,14 @@ def test_old_and_new_by_record_and_by_model():
     assert result.price_versions[0].startswith("ovr:")
 
 
+def test_a_dictionary_takes_the_place_of_the_environments_file_as_a_file_does(tmp_path, monkeypatch):
+    path = tmp_path / "contract.json"
+    path.write_text(json.dumps({"models": [{"match": {"model": "gpt-4o"}, "price": {"input_mtok": 7}}]}))
+    expected = reprice([record()], prices=PRICES)
+    monkeypatch.setenv("LANGMETER_PRICES", str(path))
+    assert reprice([record()], prices=PRICES) == expected
+
+
 def test_prices_from_a_file_are_those_of_the_dictionary(tmp_path):
     path = tmp_path / "prices.json"
     path.write_text(json.dumps(PRICES))

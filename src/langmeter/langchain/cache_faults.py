@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 import sys
@@ -14,6 +15,9 @@ from langmeter.langchain.state import current_frame
 
 # What `langchain_core.load.dumps` makes of a generation.
 _DUMPED: Final = re.compile(r'\s*\{"lc":\s*1,\s*"type":\s*"')
+
+_LOOK_UPS: Final = "langmeter.langchain.cache"
+"""The module whose functions are around every look-up."""
 
 
 def is_unreadable(found: list[Any]) -> bool:
@@ -57,9 +61,20 @@ class QuietFailures(logging.Filter):
         if record.levelno >= logging.ERROR:
             with shield("cache log"):
                 frame, error = current_frame(), sys.exc_info()[1]
-                if frame is not None and frame.busy and error is not None:
+                if frame is not None and frame.busy and error is not None and _is_of_look_up(error):
                     frame.quiet_failure = extract.error_type(error)
         return True
+
+
+def _is_of_look_up(error: BaseException) -> bool:
+    """Whether an exception being handled was caught inside the look-up: the application may be handling one around it."""
+    catcher = error.__traceback__.tb_frame if error.__traceback__ is not None else None
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") != _LOOK_UPS:
+        if frame is catcher:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _logger_of(module: str) -> logging.Logger:

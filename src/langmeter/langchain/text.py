@@ -101,21 +101,25 @@ class TextFrames:
 
     def _report_lookups(self, frame: Frame, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # The misses have been taken by their runs.
+        places: dict[Any, int] = {}
         for lookup in frame.lookups:
             with shield("text model cache"):
                 if lookup.outcome is not None:
-                    self._report(lookup, frame, instance, args, kwargs)
+                    # Equal prompts of a batch have each a look-up, a parent and metadata of their own.
+                    place = _prompts(args, kwargs).index(lookup.prompt, places.get(lookup.prompt, 0))
+                    places[lookup.prompt] = place + 1
+                    self._report(lookup, place, frame, instance, args, kwargs)
 
     def _report(
-        self, lookup: Lookup, frame: Frame, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, lookup: Lookup, place: int, frame: Frame, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         request = extract.model_request(
             "text_completion",
-            metadata={**_facts(instance, kwargs), **_metadata(lookup, args, kwargs)},
+            metadata={**_facts(instance, kwargs), **_metadata(place, kwargs)},
             endpoint=frame.model.endpoint if frame.model is not None else None,
             class_name=type(instance).__name__,
         )
-        call = self._observer.replay(request, _parent_run_id(args, kwargs), lookup.started)
+        call = self._observer.replay(request, _parent_run_id(place, args, kwargs), lookup.started)
         call.stopped = lookup.started + (lookup.event.duration or 0.0)
         call.cache = lookup.event
         self._observer.finish(call, lookup.outcome or ModelResponse())
@@ -128,18 +132,23 @@ def _facts(instance: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _metadata(lookup: Lookup, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
-    """The metadata given with the prompt that was looked up: one mapping for all prompts, or one for each."""
+def _prompts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    prompts: list[Any] = args[0] if args else kwargs["prompts"]
+    return prompts
+
+
+def _metadata(place: int, kwargs: dict[str, Any]) -> Mapping[str, Any]:
+    """The metadata given with a prompt of the batch: one mapping for all prompts, or one for each."""
     metadata = kwargs.get("metadata")
     if isinstance(metadata, list):
-        prompts = args[0] if args else kwargs["prompts"]
-        metadata = metadata[prompts.index(lookup.prompt)]
+        metadata = metadata[place]
     return metadata if isinstance(metadata, Mapping) else {}
 
 
-def _parent_run_id(args: tuple[Any, ...], kwargs: dict[str, Any]) -> UUID | None:
+def _parent_run_id(place: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> UUID | None:
+    """The run that a prompt of the batch belongs to: one callback manager for all prompts, or one for each."""
     callbacks = args[2] if len(args) > 2 else kwargs.get("callbacks")  # noqa: PLR2004  (prompts, stop, callbacks)
     if isinstance(callbacks, list):
-        callbacks = callbacks[0] if callbacks else None
+        callbacks = callbacks[place] if place < len(callbacks) else None
     parent: UUID | None = getattr(callbacks, "parent_run_id", None)
     return parent

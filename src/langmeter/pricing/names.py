@@ -127,7 +127,6 @@ def price_provider(name: str) -> str:
     return name.strip().lower()
 
 
-@functools.lru_cache(maxsize=512)
 @functools.lru_cache(maxsize=1_024)
 def endpoint_provider(provider: str, host: str | None) -> str:
     """Who bills a request: the provider whose address it goes to, else the one that the class names.

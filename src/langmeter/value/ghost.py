@@ -46,9 +46,11 @@ class GhostCache:
         hits = tuple(since <= began <= since + life for since, life in zip(written, LIFETIMES, strict=True))
         self._keys.move_to_end(key)
         if answered and not all(hits):
-            # One that was written while this call ran keeps its time: it was there for others from then on.
+            # One that was written while this call ran keeps its time: it was there for others from then on. A cache that
+            # had the answer writes nothing.
             self._keys[key] = tuple(
-                since if ended <= since + life else ended for since, life in zip(written, LIFETIMES, strict=True)
+                since if hit or ended <= since + life else ended
+                for hit, since, life in zip(hits, written, LIFETIMES, strict=True)
             )
         return hits
 

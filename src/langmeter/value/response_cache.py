@@ -74,9 +74,9 @@ def judge(hits: int, lookups: int, break_even: float) -> Judgement:
 
     Source: the score interval of a binomial share (Wilson 1927), which holds for few look-ups and for shares near 0 too.
     """
-    if break_even > 1:
-        return Judgement("does not pay", 0)
     if lookups >= FEWEST_LOOKUPS:
+        if break_even > 1:
+            return Judgement("does not pay", 0)
         low, high = _interval(hits / lookups, lookups)
         if low > break_even:
             return Judgement("pays", 0)

@@ -251,7 +251,7 @@ def _lookup_cost(tally: LookupTally) -> int | None:
     asked = tally.hits + tally.misses + tally.errors
     cost = tally.lookup_cost * asked / tally.costed_lookups
     if tally.costed_writes:
-        cost += tally.write_cost
+        cost += tally.write_cost * tally.stored / tally.costed_writes
     return round(cost)
 
 

@@ -39,6 +39,8 @@ class LookupTally:
         self.write_cost = 0
         self.costed_lookups = 0
         self.costed_writes = 0
+        self.stored = 0
+        """Answers that went into the cache after a look-up."""
         self.miss_cost = 0
         self.priced_misses = 0
         self.call_seconds = 0.0
@@ -60,21 +62,20 @@ class LookupTally:
 
     def _add_hit(self, priced: PricedCall, lookup: CacheLookup) -> None:
         self.hits += 1
-        duration = lookup.duration or 0.0
         if lookup.duration is not None:
-            self.hit_seconds.add(duration)
+            self.hit_seconds.add(lookup.duration)
         if lookup.saved is not None:
             self.saved_input_tokens += lookup.saved.input_tokens
             self.saved_output_tokens += lookup.saved.output_tokens
         saved = priced.saved.picodollars if priced.saved is not None else None
         self.saved += saved or 0
         self.unpriced_hits += saved is None
-        if lookup.expected_duration is None:
+        gained = lookup.time_saved
+        if gained is None or lookup.expected_duration is None:
             return
         self.expected_seconds += lookup.expected_duration
         self.timed_by_original += lookup.expected_from == "original"
         self.timed_by_model += lookup.expected_from != "original"
-        gained = lookup.expected_duration - duration
         self.seconds_saved += max(gained, 0.0)
         self.seconds_lost += max(-gained, 0.0)
 
@@ -100,6 +101,7 @@ class LookupTally:
             self.lookup_cost += looked_up
             self.costed_lookups += 1
         if lookup.status != "hit" and call.failure is None:
+            self.stored += 1
             written = costs.write(lookup.type, usage)
             if written is not None:
                 self.write_cost += written

@@ -26,6 +26,8 @@ _LOGGER: Final = logging.getLogger("langmeter")
 _generating: Final[contextvars.ContextVar[Any]] = contextvars.ContextVar("langmeter_generating", default=None)
 """The model whose `generate` is under way: it has asked the cache, and what it streams inside must not ask again."""
 
+_ABSENT: Final = object()
+
 if TYPE_CHECKING:
     _Model = BaseChatModel
 else:
@@ -124,8 +126,12 @@ def _reset(token: contextvars.Token[Any]) -> None:
 
 
 def _streaming(original: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    def _stream(self: Any, messages: list[Any], stop: list[str] | None = None, **kwargs: Any) -> Iterator[Any]:
+    def _stream(
+        self: Any, messages: list[Any], stop: list[str] | None = None, run_manager: Any = _ABSENT, **kwargs: Any
+    ) -> Iterator[Any]:
         """The stored answer, or else the model's own stream, which is stored once it has ended."""
+        if run_manager is not _ABSENT:
+            kwargs["run_manager"] = run_manager
         question = _question(self, messages, stop, kwargs)
         if question is None:
             yield from original(self, messages, stop=stop, **kwargs)
@@ -148,15 +154,18 @@ def _streaming(original: Callable[..., Iterator[Any]]) -> Callable[..., Iterator
 
 def _astreaming(base: type[BaseChatModel]) -> Callable[..., AsyncIterator[Any]]:
     async def _astream(
-        self: Any, messages: list[Any], stop: list[str] | None = None, **kwargs: Any
+        self: Any, messages: list[Any], stop: list[str] | None = None, run_manager: Any = _ABSENT, **kwargs: Any
     ) -> AsyncIterator[Any]:
         """The same for `astream`."""
-        # LangChain's own `_astream` runs `_stream` on another thread: that of the original, or it would look up again.
-        upstream = functools.partial(base._astream, _of_class(self, base), messages, stop=stop, **kwargs)
+        if run_manager is not _ABSENT:
+            kwargs["run_manager"] = run_manager
+        # LangChain's own `_astream` runs `_stream` on another thread, with a run manager: it does not look up again.
+        upstream = functools.partial(base._astream, self, messages, stop=stop, **kwargs)
         question = _question(self, messages, stop, kwargs)
         if question is None:
-            async for chunk in upstream():
-                yield chunk
+            async with _closing(upstream()) as chunks_of_model:
+                async for chunk in chunks_of_model:
+                    yield chunk
             return
         with counted(question.cache):
             found = await question.cache.alookup(*question.key)
@@ -165,14 +174,26 @@ def _astreaming(base: type[BaseChatModel]) -> Callable[..., AsyncIterator[Any]]:
                 yield chunk_of(generation)
             return
         chunks = []
-        async for chunk in upstream():
-            chunks.append(chunk)
-            yield chunk
+        async with _closing(upstream()) as chunks_of_model:
+            async for chunk in chunks_of_model:
+                chunks.append(chunk)
+                yield chunk
         answer = generations_of(chunks)
         if answer is not None:
             await question.cache.aupdate(*question.key, answer)
 
     return _astream
+
+
+@contextlib.asynccontextmanager
+async def _closing(chunks: AsyncIterator[Any]) -> AsyncIterator[AsyncIterator[Any]]:
+    """Around a model's own stream: it is closed with ours, and not when the event loop finds that nobody reads it."""
+    try:
+        yield chunks
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _question(model: Any, messages: list[Any], stop: list[str] | None, kwargs: dict[str, Any]) -> _Question | None:
