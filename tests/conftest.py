@@ -135,6 +135,7 @@ def _strict_boundary() -> Iterator[None]:
     boundary.set_strict(True)
     yield
     boundary.set_strict(False)
+    boundary.reset_counts()
 
 
 @pytest.fixture(autouse=True)

@@ -48,6 +48,8 @@ class Billing:
 
     def billed(self, call: OpenCall, outcome: ModelResponse | Failure) -> PricedCall:
         """What the sinks get to see of a call that has ended. Its content is let go of here."""
+        if isinstance(outcome, ModelResponse) and _says_nothing(outcome.usage):
+            outcome = outcome._replace(usage=outcome.usage._replace(tokens=None))
         finished = self._estimated(call, _finished(call, outcome))
         if finished.cache is not None:
             finished = self._compared(finished, finished.cache)
@@ -114,6 +116,12 @@ class Billing:
     def _model_time(self, call: ModelCall) -> float:
         """Seconds of the model's time that the call had to itself: an allocation, not a measurement."""
         return call.duration / (1 + self._runs.count(call.request.provider, call.request.model))
+
+
+def _says_nothing(usage: ReportedUsage) -> bool:
+    """True for counts of 0 of an answered call: what langchain-openai makes of the empty `usage` that some servers send."""
+    tokens = usage.tokens
+    return tokens is not None and not (tokens.input_tokens or tokens.output_tokens or usage.replayed)
 
 
 def _finished(call: OpenCall, outcome: ModelResponse | Failure) -> ModelCall:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 
 import pytest
@@ -92,6 +93,42 @@ def test_the_log_is_left_as_it_was(telemetry, instrument, nobody, caplog):
     assert [record.levelname for record in caplog.records if record.name == community.logger.name] == ["ERROR"] * 2
     langmeter.uninstrument()
     assert community.logger.filters == before
+
+
+class Complaining(SyncOnly):
+    """Says that it is slow, as an error, whatever happens; and that a server is gone, if it is."""
+
+    gone = False
+
+    def lookup(self, prompt, llm_string):
+        try:
+            if self.gone:
+                raise ConnectionError
+        except ConnectionError:
+            self._say()
+            return None
+        self._say()
+        return super().lookup(prompt, llm_string)
+
+    def _say(self):
+        logging.getLogger(__name__).error("not as it should be")
+
+
+@pytest.mark.parametrize(("gone", "status", "error"), [(False, "miss", None), (True, "error", "ConnectionError")])
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+def test_what_the_application_handles_around_the_call_is_no_failure_of_the_cache(
+    instrumented, way, gone, status, error
+):
+    """An application that falls back to another model calls it while it handles the error of the first."""
+    cache = Complaining()
+    cache.gone = gone
+    try:
+        raise KeyError("the first model is gone")
+    except KeyError:
+        call(Chat(cache=cache), way)
+
+    (span,) = instrumented.spans()
+    assert (span.attributes[semconv.CACHE_STATUS], span.attributes.get(semconv.CACHE_LOOKUP_ERROR)) == (status, error)
 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])

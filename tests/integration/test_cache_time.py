@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from cache_models import Chat, SyncOnly, usage_of
+from cache_models import Chat, StreamingChat, SyncOnly, usage_of
 from langchain_core.caches import InMemoryCache
 
 from langmeter import semconv
+from langmeter.caches import cached_stream
 
 SLOW = 0.2
 
@@ -45,7 +46,12 @@ def test_a_hit_saves_the_time_of_its_original_less_the_look_up(instrumented):
     first, _, hit = instrumented.spans()
     saved = hit.attributes[semconv.CACHE_TIME_SAVED]
     assert hit.attributes[semconv.CACHE_TIME_SAVED_FROM] == "original"
-    assert saved == pytest.approx(duration(first) - lookup_times(instrumented, "hit"), abs=1e-6)
+    lookups = [span.attributes[semconv.CACHE_STATUS] for span in instrumented.spans()]
+    assert lookups == ["miss", "miss", "hit"]
+    # The look-up of the original, which missed, is no part of what the model took; nor are both of them of the second's.
+    missed = lookup_times(instrumented, "miss")
+    whole = duration(first) - lookup_times(instrumented, "hit")
+    assert whole - missed - 1e-6 <= saved <= whole
     assert seconds(instrumented, semconv.CACHE_SAVED_TIME) == pytest.approx(saved, abs=1e-9)
     assert seconds(instrumented, semconv.CACHE_LOST_TIME) == pytest.approx(lookup_times(instrumented, "miss"), abs=1e-8)
 
@@ -60,7 +66,7 @@ def test_an_answer_of_another_process_is_compared_with_the_means_of_its_model(te
 
     other, hit = telemetry.spans()
     share = usage_of("a")["output_tokens"] / usage_of("b")["output_tokens"]
-    expected = duration(other) * share - lookup_times(telemetry, "hit")
+    expected = (duration(other) - lookup_times(telemetry, "miss")) * share - lookup_times(telemetry, "hit")
     assert hit.attributes[semconv.CACHE_TIME_SAVED] == pytest.approx(expected, abs=1e-6)
     assert hit.attributes[semconv.CACHE_TIME_SAVED_FROM] == "model"
 
@@ -74,6 +80,31 @@ def test_without_any_experience_no_time_is_claimed(telemetry, instrument):
     (hit,) = telemetry.spans()
     assert semconv.CACHE_TIME_SAVED not in hit.attributes
     assert seconds(telemetry, semconv.CACHE_SAVED_TIME) == 0
+
+
+@pytest.mark.parametrize("source", ["original", "model"])
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_a_look_up_that_missed_is_no_time_of_the_model(instrumented, way, source):
+    """Else a cache slower than its model would seem to save what it costs."""
+    cache = Slow()
+    model = cached_stream(StreamingChat(cache=cache) if way == "stream" else Chat(cache=cache))
+    ask = model.invoke if way == "invoke" else lambda prompt: list(model.stream(prompt))
+    ask("a")
+    ((prompt, llm_string),) = cache.entries
+    cache.entries[prompt.replace('"a"', '"b"'), llm_string] = Chat()._answer("b").generations
+    ask("a" if source == "original" else "b")
+
+    first, hit = instrumented.spans()
+    share = usage_of("b")["output_tokens"] / usage_of("a")["output_tokens"] if source == "model" else 1
+    asked = lookup_times(instrumented, "miss")
+    if way == "stream":  # the wait for the first chunk does not grow with the answer
+        waited = first.attributes[semconv.RESPONSE_TIME_TO_FIRST_CHUNK]
+        model_time = waited - asked + (duration(first) - waited) * share
+    else:
+        model_time = (duration(first) - asked) * share
+    assert hit.attributes[semconv.CACHE_TIME_SAVED_FROM] == source
+    saved = hit.attributes[semconv.CACHE_TIME_SAVED]
+    assert saved == pytest.approx(model_time - lookup_times(instrumented, "hit"), abs=1e-6)
 
 
 def test_a_hit_slower_than_the_call_loses_time(telemetry, instrument):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import json
 import pickle
 import subprocess
@@ -26,7 +27,8 @@ from cache_models import (
 )
 from langchain_core.caches import InMemoryCache
 from langchain_core.globals import set_llm_cache
-from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.language_models.chat_models import generate_from_stream
+from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGenerationChunk, Generation
@@ -38,6 +40,7 @@ from openai_server import OpenAIServer
 from pydantic import BaseModel
 
 import langmeter
+from langmeter import semconv
 from langmeter.caches import cached_stream
 from langmeter.events import usd
 
@@ -135,6 +138,8 @@ def test_the_span_of_a_streamed_hit_is_that_of_any_hit(instrumented):
     streaming.invoke("a")
 
     _, streamed, invoked = (dict(span.attributes) for span in instrumented.spans())
+    for hit in (streamed, invoked):
+        assert isinstance(hit.pop(semconv.CACHE_TIME_SAVED), float)  # each less its own look-up
     assert streamed == invoked
     assert (streamed["langchain.cache.status"], streamed["langchain.usage.cost.amount"]) == ("hit", 0.0)
 
@@ -223,6 +228,80 @@ def test_hits_and_misses_are_attributed_under_concurrency(instrumented):
     assert statuses(after[:60]).count("hit") == 30
     assert usage.cost_usd == usd(sum(picodollars(prompt) for prompt in prompts[1::2]))
     assert (usage.cache_hits, usage.cache_misses, usage.cache_bypasses) == (90, 30, 0)
+
+
+# -- the model's own streams ----------------------------------------------------------------------------------------------
+
+
+@both_ways
+def test_a_model_that_changes_as_it_answers_goes_on_changing(asynchronous):
+    model = cached_stream(FakeListChatModel(responses=["one", "two", "three"], cache=InMemoryCache()))
+    answers = [
+        "".join(chunk.content for chunk in _stream(model, prompt, asynchronous=asynchronous)) for prompt in "abab"
+    ]
+    assert answers == ["one", "two", "one", "two"]
+
+
+class LazyClient(StreamingChat):
+    """Makes its client when it is first needed, as langchain-anthropic's models do."""
+
+    @functools.cached_property
+    def client(self):
+        return object()
+
+    async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
+        kwargs["used"].append(self.client)
+        async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
+            yield chunk
+
+
+def test_a_client_that_is_made_late_is_made_once():
+    used = []
+    model = cached_stream(LazyClient(cache=InMemoryCache()))
+    for prompt in "abc":
+        asyncio.run(_collected(model.astream(prompt, used=used)))
+    assert used == [model.client] * 3
+
+
+class StreamsInside(StreamingChat):
+    """`_generate` and `_agenerate` stream, with the run manager by position, as some of langchain-aws do."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+
+    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+        chunks = [chunk async for chunk in self._astream(messages, stop, run_manager, **kwargs)]
+        return generate_from_stream(iter(chunks))
+
+
+@pytest.mark.parametrize("make_cache", [lambda: None, RecordingCache], ids=["no cache", "cache"])
+@both_ways
+def test_a_run_manager_may_come_by_position(make_cache, asynchronous):
+    cache = make_cache()
+    model = cached_stream(StreamsInside(cache=cache))
+    answer = asyncio.run(model.ainvoke("a")) if asynchronous else model.invoke("a")
+    assert answer.content == "one two three"
+    assert cache is None or len(cache.asked) == len(cache.given) == 1
+
+
+def test_an_abandoned_asynchronous_stream_is_closed_at_once():
+    closed = []
+
+    class Closing(StreamingChat):
+        async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
+            try:
+                async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
+                    yield chunk
+            finally:
+                closed.append(True)
+
+    async def abandon(model):
+        stream = model.astream("a")
+        await anext(stream)
+        await stream.aclose()
+        return list(closed)
+
+    assert asyncio.run(abandon(cached_stream(Closing(cache=InMemoryCache())))) == [True]
 
 
 # -- what is not stored ---------------------------------------------------------------------------------------------------

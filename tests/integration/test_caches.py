@@ -557,6 +557,20 @@ def test_metadata_of_the_application_does_not_hide_who_the_provider_is(instrumen
     assert seen == [["openai", TEXT_MODEL, "t1"]] * 2
 
 
+@pytest.mark.parametrize("call", ["batch", "abatch"])
+def test_equal_prompts_of_a_batch_keep_each_their_own_metadata(instrumented, call):
+    model = AsyncText(cache=InMemoryCache())
+    configs = [{"metadata": {"thread_id": name}} for name in ("t1", "t2", "t3")]
+    for _ in range(2):
+        run = getattr(model, call)(["a", "b", "a"], configs)
+        if asyncio.iscoroutine(run):
+            asyncio.run(run)
+
+    spans = instrumented.spans()
+    assert statuses(spans) == ["miss"] * 3 + ["hit"] * 3
+    assert [span.attributes["gen_ai.conversation.id"] for span in spans] == ["t1", "t2", "t3"] * 2
+
+
 # -- streams ------------------------------------------------------------------------------------------------------------
 
 

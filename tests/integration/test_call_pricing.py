@@ -145,34 +145,24 @@ def test_a_block_in_a_generator_that_is_closed_elsewhere_does_no_harm(instrument
 def test_one_block_may_be_used_by_tasks_and_threads_at_once(instrumented):
     batch = call_pricing(processing="batch")
 
-    async def ask(started, others):
+    async def ask(enter, entered, leave, left):
+        await enter.wait()
         with batch:
-            started.set()
-            await others.wait()
+            entered.set()
+            await leave.wait()
             await AsyncChat(model="gpt-5").ainvoke("in the block")
+        left.set()
         await AsyncChat(model="gpt-5").ainvoke("behind it")
-        return scoped_terms()
 
     async def main():
-        one, two = asyncio.Event(), asyncio.Event()
-        return await asyncio.gather(ask(one, two), ask(two, one))
+        one_in, two_in, one_out, two_out = (asyncio.Event() for _ in range(4))
+        start = asyncio.Event()
+        start.set()
+        # Who came first goes first.
+        await asyncio.gather(ask(start, one_in, two_in, one_out), ask(one_in, two_in, one_out, two_out))
 
-    assert asyncio.run(main()) == [None, None]
+    asyncio.run(main())
     assert sorted(amount for amount, _, _ in priced(instrumented)) == [HALF, HALF, STANDARD, STANDARD]
-
-    def enter(started, others, left):
-        with batch:
-            started.set()
-            others.wait()
-        left.append(scoped_terms())
-
-    one, two, left = threading.Event(), threading.Event(), []
-    threads = [threading.Thread(target=enter, args=(*events, left)) for events in ((one, two), (two, one))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert left == [None, None]
 
 
 def test_a_block_inside_itself_and_blocks_that_end_out_of_order():
@@ -210,6 +200,20 @@ def test_wrong_arguments_are_refused_before_any_call():
     assert scoped_terms() is None
 
 
+# -- what a provider leaves out --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("estimates", "status"), [(True, "estimated"), (False, "unpriced")])
+def test_a_usage_of_nothing_is_none_and_costs_no_0_dollars(telemetry, instrument, estimates, status):
+    # langchain-openai makes counts of 0 of an empty `usage`, as servers with OpenAI's interface send it.
+    instrument(telemetry, estimates=estimates)
+    azure("chat-eu", usage={}).invoke("What is the capital of France?")
+    (span,) = telemetry.spans()
+    assert span.attributes["langchain.usage.cost.status"] == status
+    assert span.attributes.get("langchain.usage.cost.amount", 1) > 0
+    assert "gen_ai.usage.input_tokens" not in span.attributes
+
+
 # -- the whole way of a file -----------------------------------------------------------------------------------------
 
 FILE = """\
@@ -230,13 +234,13 @@ def prices(tmp_path):
     return str(path)
 
 
-def azure(deployment):
+def azure(deployment, usage=None):
     def answer(request):
         assert f"/deployments/{deployment}/" in request.url.path
         choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100}
+        used = {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100} if usage is None else usage
         head = {"id": "1", "object": "chat.completion", "created": 1, "model": "gpt-4o-2024-08-06"}
-        return httpx.Response(200, json={**head, "choices": [choice], "usage": usage})
+        return httpx.Response(200, json={**head, "choices": [choice], "usage": used})
 
     return AzureChatOpenAI(
         azure_deployment=deployment,

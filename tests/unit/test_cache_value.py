@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import signal
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -28,6 +29,7 @@ from langmeter.events import (
     ReportedUsage,
     TokenUsage,
 )
+from langmeter.listeners import listeners
 from langmeter.value import response_cache
 from langmeter.value.durations import Durations
 from langmeter.value.experience import Experience
@@ -117,7 +119,8 @@ def test_net_value_is_what_hits_saved_less_what_look_ups_took():
         pytest.param(1, 100, 0.0, Judgement("pays", 0), id="a free look-up pays with the first hit"),
         pytest.param(0, 100, 0.0, Judgement("too early to say", None), id="without one, nothing can be said"),
         pytest.param(50, 100, 0.5, Judgement("too early to say", None), id="nor at the break-even itself"),
-        pytest.param(5, 5, NEVER, Judgement("does not pay", 0), id="what can never pay needs no look-up to say so"),
+        pytest.param(20, 20, NEVER, Judgement("does not pay", 0), id="not even a hit every time pays"),
+        pytest.param(5, 5, NEVER, Judgement("too early to say", 15), id="but five look-ups may be bad luck"),
         pytest.param(0, 0, 0.1, Judgement("too early to say", 20), id="nothing seen"),
     ],
 )
@@ -294,6 +297,12 @@ def test_a_ghost_writes_again_after_a_miss():
     assert _looks((1, 0, 1), (1, 100, 101), (1, 160, 161)) == ["", "hdu", "mhdu"]
 
 
+def test_a_ghost_does_not_write_where_it_hit():
+    # At 3,605 the hour's cache misses, while the minute's has what was written at 3,590 and keeps that, until 3,650.
+    calls = [(1, 0, 0), (1, 3_590, 3_590), (1, 3_605, 3_660), (1, 3_670, 3_671)]
+    assert _looks(*calls) == ["", "hdu", "mdu", "hdu"]
+
+
 def test_a_ghost_has_no_answer_before_the_call_that_makes_it_has_ended():
     assert _looks((1, 0, 10), (1, 5, 11), (1, 10.5, 12)) == ["", "", "mhdu"]
 
@@ -388,7 +397,7 @@ def _call(
     cache_type: str = "redis",
     model: str = "gpt-4o",
     cost: int | None = 12_000_000_000,
-    usage: TokenUsage = USAGE,
+    usage: TokenUsage | None = USAGE,
     failure: Failure | None = None,
     prompt_cache: tuple[int, int] = (0, 0),
     at: float = 1_000.0,
@@ -473,6 +482,13 @@ def test_a_miss_of_a_semantic_cache_embeds_twice():
     assert row.money.lookup_cost_usd == Decimal("0.000048")
 
 
+def test_look_ups_and_writes_that_cannot_be_priced_are_taken_at_the_mean_of_the_others():
+    miss = _call("miss", duration=0.06, cache_type="redis_semantic")
+    silent = _call("miss", duration=0.06, cache_type="redis_semantic", usage=None)
+    (row,) = _advised(miss, silent, embedding_usd_per_million_tokens=0.02).report().response_caches
+    assert row.money.lookup_cost_usd == Decimal("0.000064")  # each 800 tokens to look up and 800 to store
+
+
 def test_a_semantic_cache_whose_look_ups_have_no_price_gets_no_verdict_on_money():
     hit = _call("hit", duration=0.01, cache_type="redis_semantic", expected_duration=1.5, expected_from="model")
     (row,) = _advised(*[hit] * 30).report().response_caches
@@ -483,6 +499,13 @@ def test_a_semantic_cache_whose_look_ups_have_no_price_gets_no_verdict_on_money(
 def test_unknown_is_not_nothing():
     (row,) = _advised(*[_call("hit", duration=0.001, cost=None)] * 3).report().response_caches
     assert (row.money.saved_usd, row.money.net_usd, row.time.saved, row.time.net) == (None, None, None, None)
+
+
+def test_a_hit_whose_look_up_nobody_timed_claims_no_time():
+    seen = _call("hit", duration=0.5, expected_duration=2.0, expected_from="model")
+    unseen = _call("hit", expected_duration=2.0, expected_from="model")
+    (row,) = _advised(seen, unseen).report().response_caches
+    assert (row.time.saved, row.time.untimed_hits) == (1.5, 1)
 
 
 def test_before_a_verdict_it_says_how_many_look_ups_are_missing():
@@ -587,6 +610,19 @@ def test_a_forked_child_starts_afresh_even_if_the_lock_was_held():
             os._exit(0 if [(row.hits, row.misses) for row in rows] == [(1, 0)] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert advisor.report().response_caches[0].misses == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_can_start_and_stop_even_if_another_thread_was_doing_so():
+    advisor = CacheAdvisor()
+    with listeners._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(5)
+            with advisor:
+                os._exit(0 if advisor in listeners.all else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_report_is_ready_for_json_and_reads_as_tables():

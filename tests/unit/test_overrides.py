@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -542,6 +542,7 @@ INSTANTS = {
     "no number": math.nan,
     "infinite": math.inf,
     "beyond all years": -1e20,
+    "beyond all years in UTC": datetime.max.replace(tzinfo=timezone(-timedelta(hours=12))),
     "text": "2026-11-16",
     "a date": datetime(2026, 11, 16, tzinfo=UTC).date(),
     "a truth value": True,

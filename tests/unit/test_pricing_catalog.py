@@ -447,6 +447,13 @@ def test_garbage_never_raises(catalog):
         boundary.set_strict(True)
 
 
+def test_a_failure_at_one_time_spoils_the_price_of_no_other(catalog):
+    boundary.set_strict(False)
+    end_of_time = datetime(9999, 12, 31, tzinfo=UTC).timestamp()  # the hours of DeepSeek's price go beyond it
+    assert catalog.price("deepseek", "deepseek-chat", USED, at=end_of_time).reason == "pricing_unavailable"
+    assert catalog.price("deepseek", "deepseek-chat", USED, at=NOON).status == "priced"
+
+
 def test_a_slow_path_of_the_real_library_is_right(catalog):
     table = GenaiPrices()
     found = table._look_up("openai", "gpt-4o", datetime.fromtimestamp(NOON, UTC))

@@ -87,7 +87,7 @@ def test_a_card_holds_until_the_second_of_the_next_change_for_every_change_in_th
                 theirs = BENCHMARK.library_price(provider, model.id, tier, at, USED)
                 assert same(cost, theirs), (provider, model.id, tier, datetime.fromtimestamp(at, UTC))
                 checked += 1
-    assert checked > 1_000
+    assert checked > 400  # the oldest release has that many, newer ones thousands
 
 
 def test_more_than_the_threshold_moves_the_whole_request_for_every_threshold_in_the_table():

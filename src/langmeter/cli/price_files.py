@@ -26,6 +26,7 @@ _BAD_FILE = 1
 _PICODOLLARS_PER_TOKEN = 10**6
 """Of one US dollar per million tokens."""
 _PATTERN = frozenset("*?[")
+_WIDEST_LINE = 100
 
 
 class Entry(NamedTuple):
@@ -64,12 +65,16 @@ def _print_error(error: PriceFileError) -> None:
 
 
 def _line(path: str, number: int | None) -> str:
-    """The line at fault, where it can be shown."""
+    """The line at fault, where it can be shown: cut, and without what a terminal would take for a command."""
+    if number is None:  # what is no file, or too large for one, was not read and is not to be
+        return ""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()[: number or 0]
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")[:number]
     except (OSError, ValueError):
         return ""
-    return lines[-1].rstrip() if number is not None and len(lines) == number else ""
+    line = lines[-1].rstrip() if len(lines) == number else ""
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[:_WIDEST_LINE])
+    return shown + "…" * (len(line) > _WIDEST_LINE)
 
 
 def _entries(book: PriceBook) -> Iterator[Entry]:

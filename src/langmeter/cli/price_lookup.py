@@ -42,7 +42,7 @@ def look_up(model: str, provider: str | None, tier: str | None, at: datetime | N
     chosen = provider or next(iter(listed_by), UNKNOWN_PROVIDER)
     subject = Subject(chosen, model, tier)
     claim_notices(subject)
-    card = Catalog(Settings()).card(subject, instant)
+    card = Catalog(Settings(auto_update=False)).card(subject, instant)
     since, until = _period(subject, card, instant)
     return Found(subject, card, instant, since, until, tuple(name for name in listed_by if name != chosen))
 

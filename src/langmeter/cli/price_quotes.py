@@ -80,7 +80,10 @@ def show_quote(
     instant = unix_seconds(at)
     chosen = provider or next(iter(providers_of(model, instant)), UNKNOWN_PROVIDER)
     claim_notices(Subject(chosen, model, tier))
-    cost = langmeter.price(provider=chosen, model=model, usage_metadata=usage, service_tier=tier, at=instant)
+    offline = langmeter.Settings(auto_update=False)
+    cost = langmeter.price(
+        provider=chosen, model=model, usage_metadata=usage, service_tier=tier, at=instant, settings=offline
+    )
     if cost.parts is None:
         return _no_price(Subject(chosen, model, tier), cost, as_json=as_json)
     tokens = reported_usage(usage).tokens or TokenUsage(0, 0)

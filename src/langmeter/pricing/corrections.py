@@ -94,7 +94,7 @@ def _off_peak(card: Card, subject: Subject, at: float, below: Below) -> Card:
     quiet = below(subject, midnight + OFF_PEAK_HOUR * _HOUR)
     if not isinstance(quiet, Card) or quiet.rates == card.rates:
         return card
-    return replace(quiet, valid_from=midnight + peak[0] * _HOUR)
+    return replace(quiet, valid_from=midnight + peak[0] * _HOUR, valid_until=midnight + peak[1] * _HOUR)
 
 
 def _has_peak_hours(day: date) -> bool:

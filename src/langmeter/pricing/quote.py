@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from langmeter.errors import SettingsError
 from langmeter.pricing.catalog import Catalog, cached_cost
 from langmeter.pricing.terms import terms_from
 from langmeter.pricing.usage import reported_usage
@@ -52,7 +53,7 @@ def price(  # noqa: PLR0913  (every fact that decides a price, all by name)
         settings: whose `prices` and `cost_overrides` count; those of the environment by default, as it was at first use.
 
     Raises:
-        SettingsError: `override`, or prices that `settings` name, cannot be used; the message says where and why.
+        SettingsError: `at`, `override`, or prices that `settings` name, cannot be used; the message says where and why.
     """
     terms = None if override is None else terms_from({"override": override}, "price")
     usage = reported_usage(
@@ -87,6 +88,14 @@ def _catalog(settings: Settings) -> Catalog:
 def _unix_seconds(at: datetime | float | None) -> float:
     if at is None:
         return time.time()
-    if isinstance(at, datetime):
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    return float(at)
+    given: object = at
+    try:
+        if isinstance(given, datetime):
+            return (given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            return datetime.fromtimestamp(given, UTC).timestamp()
+    except (ValueError, OverflowError, OSError):  # beyond all years
+        pass
+    raise SettingsError(
+        f"price: at must be a datetime or unix seconds, got {given!r:.80}; milliseconds and nanoseconds must be divided"
+    )

@@ -6,16 +6,15 @@ import contextvars
 import hashlib
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from langmeter.errors import SettingsError
 from langmeter.events import PricingTerms
 from langmeter.pricing.cards import Source, Unpriced, unpriceable
 from langmeter.pricing.compilation import compile_card
 from langmeter.pricing.notices import unknown_base_model
-from langmeter.pricing.overrides import multiplied
+from langmeter.pricing.overrides import multiplied, narrowed
 from langmeter.pricing.price_files.amounts import fields, multiplier, rates
 from langmeter.pricing.price_files.documents import Fault, Node, from_object
 
@@ -30,10 +29,20 @@ _KNOWN_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "processing": ("batch", "standard"),
     "speed": ("fast", "standard"),
 }
-_scope: Final[contextvars.ContextVar[PricingTerms | None]] = contextvars.ContextVar("langmeter_pricing", default=None)
+_scope: Final[contextvars.ContextVar[_Scope | None]] = contextvars.ContextVar("langmeter_pricing", default=None)
 
-scoped_terms = _scope.get
-"""What the `call_pricing` blocks around the current code say; None outside of all."""
+
+class _Scope(NamedTuple):
+    """The blocks around the current code, the innermost last, and what they say together."""
+
+    blocks: tuple[call_pricing, ...]
+    terms: PricingTerms
+
+
+def scoped_terms() -> PricingTerms | None:
+    """What the `call_pricing` blocks around the current code say; None outside of all."""
+    scope = _scope.get()
+    return None if scope is None else scope.terms
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -100,7 +109,8 @@ class call_pricing:  # noqa: N801  (used like a function: `with langmeter.call_p
 
     Blocks nest: what an inner one says wins, field by field. The block holds for async code and for threads that run in a
     copy of the context, as LangChain's own do. It goes before run metadata (`langmeter_pricing`) and request parameters.
-    Costs one look-up of a context variable per call, in and outside of blocks.
+    One object may be used again, and by several tasks and threads at once. Costs one look-up of a context variable per
+    call, in and outside of blocks.
 
     Args:
         processing: `batch` for calls whose answers come from a Batch API.
@@ -114,7 +124,7 @@ class call_pricing:  # noqa: N801  (used like a function: `with langmeter.call_p
         SettingsError: an argument has a wrong value.
     """
 
-    __slots__ = ("_terms", "_tokens")
+    __slots__ = ("_terms",)
 
     def __init__(
         self,
@@ -135,17 +145,27 @@ class call_pricing:  # noqa: N801  (used like a function: `with langmeter.call_p
             "override": override,
         }
         self._terms = terms_from(given, "call_pricing")
-        self._tokens: list[contextvars.Token[PricingTerms | None]] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(_scope.set(inner_over_outer(self._terms, _scope.get())))
+        around = _scope.get()
+        _scope.set(_together((*(() if around is None else around.blocks), self)))
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        # A generator that is collected is closed in somebody else's context, where nothing was set.
-        with suppress(ValueError):
-            _scope.reset(self._tokens.pop())
+        # No token of `set` is kept: it is of use in one context only, and tasks may share this block. A generator that is
+        # collected is closed in somebody else's context, where this block is none of those around.
+        scope = _scope.get()
+        if scope is not None and self in scope.blocks:
+            last = len(scope.blocks) - 1 - scope.blocks[::-1].index(self)
+            _scope.set(_together((*scope.blocks[:last], *scope.blocks[last + 1 :])))
+
+
+def _together(blocks: tuple[call_pricing, ...]) -> _Scope | None:
+    terms = None
+    for block in blocks:
+        terms = inner_over_outer(block._terms, terms)  # noqa: SLF001  (the same module)
+    return None if terms is None else _Scope(blocks, terms)
 
 
 # -- the price -------------------------------------------------------------------------------------------------------
@@ -181,13 +201,14 @@ def _base_card(subject: Subject, name: str | None, at: float, below: Below) -> A
         return below(plain, at)
     asked = plain._replace(requested=None, deployment=None)
     provider, slash, model = name.partition("/")
-    card = below(asked._replace(provider=provider, model=model), at) if slash else None
-    if card is None or isinstance(card, Unpriced):  # names of models have slashes too
-        card = below(asked._replace(model=name), at)
+    first = below(asked._replace(provider=provider, model=model), at) if slash else None
+    if first is not None and not isinstance(first, Unpriced):
+        return first
+    card = below(asked._replace(model=name), at)  # names of models have slashes too
     if card is None:
         unknown_base_model(subject.provider, name, "call_pricing or run metadata")
-        return Unpriced(unpriceable(subject.tier, "unknown_model"))
-    return card
+        card = Unpriced(unpriceable(subject.tier, "unknown_model"))
+    return card if first is None else narrowed(card, (first.valid_from, first.valid_until))
 
 
 def _digest(terms: PricingTerms) -> str:

@@ -149,15 +149,15 @@ class Catalog:
         search = _Search(sources)
         card = search.below(0)(subject, at)
         if card is None or isinstance(card, Unpriced):
-            missing = self._missing(subject, search) if card is None else card
+            missing = self._missing(subject, search, at) if card is None else card
             return narrowed(missing, search.period)
         if card.source.match == "loose":
             notices.loose_match(subject.provider, subject.model or "", card.source.model_id, card.source.version)
         return narrowed(own.applied_to(card, subject), search.period)
 
-    def _missing(self, subject: Subject, search: _Search) -> Unpriced:
-        if search.failed:
-            return Unpriced(unpriceable(subject.tier, "pricing_unavailable"))
+    def _missing(self, subject: Subject, search: _Search, at: float) -> Unpriced:
+        if search.failed:  # which says nothing about other times: calls at those ask again
+            return Unpriced(unpriceable(subject.tier, "pricing_unavailable"), valid_from=at)
         if subject.model and notices.first_time("unknown", subject.provider, subject.model):
             known = self._table.known(subject.provider)
             notices.unknown_model(subject.provider, subject.model, self._table.label(), nearest(subject.model, known))

@@ -13,6 +13,7 @@ from langmeter.errors import PriceFileError
 from langmeter.pricing import notices
 from langmeter.pricing.overrides import Book, multiplied
 from langmeter.pricing.price_files.book import PriceBook
+from langmeter.pricing.price_files.documents import import_yaml
 from langmeter.pricing.price_files.file import read_price_file, signature
 from langmeter.pricing.price_files.rows import read_rows
 from langmeter.settings import named_by_environment
@@ -85,9 +86,7 @@ class PriceSettings:
 
         def look() -> None:
             listener = method()
-            with worker.importing():  # PyYAML, if the file was not there or not sound before
-                is_new = listener is not None and self.look_again()
-            if listener is not None and is_new:
+            if listener is not None and self.look_again():
                 listener(self.current)
 
         worker.repeat(key, SECONDS_BETWEEN_LOOKS, look)
@@ -101,6 +100,8 @@ class PriceSettings:
         if seen == self._seen:
             return False
         self._seen, before = seen, self._in_file
+        with worker.importing():
+            import_yaml()  # if it was not needed before; a fork does not wait for the file, whose path may be slow
         self._read(self._path, must_be_sound=False)
         return self._in_file != before
 

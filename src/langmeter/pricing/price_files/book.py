@@ -61,7 +61,8 @@ class Match(NamedTuple):
 
 
 def _fits(pattern: str, name: str | None) -> bool:
-    return bool(name) and fnmatch.fnmatchcase(clean_model(name or "").lower(), pattern)
+    plain = clean_model(name or "").lower()
+    return bool(plain) and (plain == pattern or fnmatch.fnmatchcase(plain, pattern))  # `model[1m]` is a name too
 
 
 class Window(NamedTuple):

@@ -26,7 +26,8 @@ def instant(node: Node, key: str) -> float:
     """
     try:
         moment = datetime.fromisoformat(str(node.value).strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        # In UTC, because the first and the last day of all may lie outside of all years there.
+        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise Fault(
             f"{key} must be a date like 2026-11-17 or 2026-11-17T16:00:00Z, got {node.shown()}", node.line

@@ -156,16 +156,24 @@ def _decimal(text: str) -> Decimal:
 # -- YAML ------------------------------------------------------------------------------------------------------------
 
 
+def import_yaml() -> Any:
+    """PyYAML, imported when it is first needed; None where it is not installed."""
+    try:
+        import yaml  # noqa: PLC0415  (only those who write YAML need it)
+    except ImportError:
+        return None
+    return yaml
+
+
 def from_yaml(text: str) -> Node:
     """The tree of a YAML text of one document.
 
     Raises:
         Fault: PyYAML is missing, the text is no YAML, or it has aliases, tags, deep nesting or a key twice.
     """
-    try:
-        import yaml  # noqa: PLC0415  (only those who write YAML need it)
-    except ImportError:
-        raise Fault('reading YAML needs PyYAML: pip install "langmeter[cli]", or write the file as JSON') from None
+    yaml = import_yaml()
+    if yaml is None:
+        raise Fault('reading YAML needs PyYAML: pip install "langmeter[cli]", or write the file as JSON')
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         return _YamlReader(loader, yaml).document()

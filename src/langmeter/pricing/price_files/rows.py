@@ -29,6 +29,7 @@ from langmeter.pricing.price_files.documents import Fault, Node, from_object
 TIERS: Final = ("batch", "fast", "flex", "priority", "provisioned_throughput", "reserved", "scale", "ultrafast")
 _REGION: Final = re.compile(r"geo-[a-z0-9-]{2,30}")
 _LONGEST_NAME: Final = 512
+_PATTERN: Final = frozenset("*?[")
 _BOOK_KEYS: Final = ("version", "currency", "models", "discounts")
 _MATCH_KEYS: Final = ("provider", "model", "deployment")
 _KINDS: Final = ("price", "base_model", "per_hour")
@@ -129,6 +130,12 @@ def _match(node: Node, keys: tuple[str, ...]) -> Match:
         raise Fault(f"match must have at least one of {', '.join(keys)}", node.line)
     names = {key: _text(item, key).lower() for key, item in given.items()}
     if "provider" in names:
+        if _PATTERN & set(names["provider"]):
+            shown = given["provider"]
+            raise Fault(
+                f"provider must be a name, not a pattern, got {shown.shown()}; leave it out to mean every provider",
+                shown.line,
+            )
         names["provider"] = price_provider(names["provider"])
     if "model" in names:
         names["model"] = clean_model(names["model"])

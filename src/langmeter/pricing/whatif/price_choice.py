@@ -83,10 +83,10 @@ def catalog_with(overrides: PriceOverrides | None) -> Catalog:
     if overrides is None:
         return _usual_catalog()
     if isinstance(overrides, Mapping):
-        return Catalog(Settings(cost_overrides=overrides))
-    return Catalog(Settings(prices=os.fspath(overrides)))
+        return Catalog(Settings(cost_overrides=overrides, prices=None, auto_update=False))
+    return Catalog(Settings(prices=os.fspath(overrides), auto_update=False))
 
 
 @functools.cache
 def _usual_catalog() -> Catalog:
-    return Catalog(Settings())
+    return Catalog(Settings(auto_update=False))
