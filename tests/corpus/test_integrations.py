@@ -299,8 +299,9 @@ for _facts, _tier in (
     ({"speed": "standard"}, None),
     ({"inference_geo": "us"}, "geo-us"),
 ):
+    _usage = at_tier(_tier, CLAUDE)._replace(speed_is_final="speed" in _facts)
     CALLS[f"anthropic, {_facts or 'standard'}"] = Call(
-        models.anthropic, answers.message(answers.ANTHROPIC_USAGE | _facts), at_tier(_tier, CLAUDE), "anthropic"
+        models.anthropic, answers.message(answers.ANTHROPIC_USAGE | _facts), _usage, "anthropic"
     )
 
 
