@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from langmeter.events import ModelCall
@@ -11,6 +11,9 @@ _ORIGINALS: Final = 5_000
 _MODELS: Final = 1_000
 _MEMORY: Final = 256.0
 """Calls after which the older half of a model's experience counts half: its speed changes over a day."""
+
+
+_Answer: TypeAlias = tuple[str, str | None, str]
 
 
 class Expected(NamedTuple):
@@ -31,8 +34,8 @@ class Latencies:
 
     def __init__(self) -> None:
         # Two generations instead of an ordered dictionary: dropping the older one needs no lock that a fork could break.
-        self._younger: dict[str, float] = {}
-        self._older: dict[str, float] = {}
+        self._younger: dict[_Answer, float] = {}
+        self._older: dict[_Answer, float] = {}
         self._models: dict[tuple[str, str | None], _Means] = {}
 
     def learn(self, call: ModelCall) -> None:
@@ -40,7 +43,7 @@ class Latencies:
         response = call.response
         if response is None or call.failure is not None or call.cache_hit:
             return
-        answer = response.id or response.made_by
+        answer = _answer(call)
         if answer is not None:
             if len(self._younger) >= _ORIGINALS:
                 self._older, self._younger = self._younger, {}
@@ -60,8 +63,7 @@ class Latencies:
         Formula (from the model's means): time to first chunk + output tokens / tokens per second of generation, where the
         model was streamed; output tokens / tokens per second of whole calls otherwise.
         """
-        response = call.response
-        answer = None if response is None else response.id or response.made_by
+        answer = _answer(call)
         if answer is not None:
             seconds = self._younger.get(answer)
             if seconds is None:
@@ -74,6 +76,13 @@ class Latencies:
             return None
         seconds = means.seconds(stored.output_tokens)
         return None if seconds is None else Expected(seconds, "model")
+
+
+def _answer(call: ModelCall) -> _Answer | None:
+    """What tells an answer again: a model that hands on another's answer takes its own time for it."""
+    response = call.response
+    name = None if response is None else response.id or response.made_by
+    return None if name is None else (call.request.provider, call.request.model, name)
 
 
 def _asking(call: ModelCall) -> float:

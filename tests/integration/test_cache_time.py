@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 from cache_models import Chat, StreamingChat, SyncOnly, usage_of
 from langchain_core.caches import InMemoryCache
+from langchain_core.outputs import ChatGeneration, ChatResult
 
 from langmeter import semconv
 from langmeter.caches import cached_stream
@@ -16,8 +20,6 @@ class Slow(SyncOnly):
     """A cache whose look-ups take longer than the model."""
 
     def lookup(self, prompt, llm_string):
-        import time
-
         time.sleep(SLOW)
         return super().lookup(prompt, llm_string)
 
@@ -105,6 +107,30 @@ def test_a_look_up_that_missed_is_no_time_of_the_model(instrumented, way, source
     assert hit.attributes[semconv.CACHE_TIME_SAVED_FROM] == source
     saved = hit.attributes[semconv.CACHE_TIME_SAVED]
     assert saved == pytest.approx(model_time - lookup_times(instrumented, "hit"), abs=1e-6)
+
+
+class Router(Chat):
+    """Thinks for a while and hands on what another model answers."""
+
+    model_name: str = "router"
+    inner: Any = None
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        time.sleep(SLOW)
+        return ChatResult(generations=[ChatGeneration(message=self.inner.invoke(messages))])
+
+
+def test_a_model_that_hands_on_an_answer_takes_its_own_time_for_it(instrumented):
+    inner = Chat(cache=SyncOnly())
+    router = Router(inner=inner, cache=InMemoryCache())
+    router.invoke("a")
+    inner.invoke("a")
+    router.invoke("a")
+
+    answered, routed, *hits = instrumented.spans()
+    saved = [hit.attributes[semconv.CACHE_TIME_SAVED] for hit in hits]
+    assert saved[0] < duration(answered)
+    assert duration(routed) - SLOW / 2 < saved[1] < duration(routed)
 
 
 def test_a_hit_slower_than_the_call_loses_time(telemetry, instrument):

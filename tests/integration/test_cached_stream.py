@@ -154,6 +154,19 @@ def test_streams_and_invoke_find_each_others_answers(instrumented, asynchronous)
     assert statuses(instrumented.spans()) == ["miss", "hit", "miss", "hit"]
 
 
+@both_ways
+def test_a_hit_of_a_cache_that_cannot_be_watched_is_not_billed(instrumented, asynchronous):
+    cache = InMemoryCache()
+    cache.lookup, cache.alookup = cache.lookup, cache.alookup  # found on the object, before any patch of its class
+    model = cached_stream(StreamingChat(cache=cache))
+    with langmeter.track() as usage:
+        for _ in range(2):
+            _stream(model, "a", asynchronous=asynchronous)
+
+    assert statuses(instrumented.spans()) == [None, "hit"]
+    assert (usage.calls, usage.cost_usd, usage.saved_usd) == (1, usd(picodollars("a")), usd(picodollars("a")))
+
+
 def test_the_original_and_others_go_on_as_they_were(instrumented):
     cache = InMemoryCache()
     original = StreamingChat(cache=cache)

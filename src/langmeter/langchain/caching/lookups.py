@@ -30,5 +30,6 @@ def counted(cache: Any) -> Iterator[None]:
         state.leave(frame, token)
         with shield("cache"):
             call = handler.observer.runs.get(around.opened[-1]) if around.opened else None
-            if call is not None and frame.lookups:
-                call.cache = frame.lookups[0].event
+            if call is not None:
+                # A look-up that no patch can see is no bypass either: its hit is told by LangChain's own mark.
+                call.cache = frame.lookups[0].event if frame.lookups else None
