@@ -67,7 +67,9 @@ ATTRIBUTES = {
     "USAGE_CACHE_READ": Attribute("int", _SPANS, "Part of the input read from the provider's prompt cache."),
     "USAGE_CACHE_WRITE": Attribute("int", _SPANS, "Part of the input written to the provider's prompt cache."),
     "USAGE_CACHE_WRITE_1H": Attribute(
-        "int", _SPANS, "The part of the written tokens that is kept for an hour, which some providers bill at its own rate."
+        "int",
+        _SPANS,
+        "The part of the written tokens that is kept for an hour, which some providers bill at its own rate.",
     ),
     "USAGE_REASONING": Attribute("int", _SPANS, "Part of the output spent on reasoning."),
     "USAGE_INPUT_TEXT": Attribute("int", _SPANS, "Text part of the input, where the provider says."),

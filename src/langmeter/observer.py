@@ -204,6 +204,7 @@ class Observer:
         self._settled = not bootstrap.pending()
 
     def _hold(self, call: OpenCall, priced: PricedCall) -> None:
+        priced = priced._replace(call=priced.call._replace(key=None))  # which would keep the prompt
         with self._lock:
             full = self._held.popleft() if len(self._held) == _HELD_CALLS else None
             self._held.append((call, priced))

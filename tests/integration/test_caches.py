@@ -33,8 +33,9 @@ from cache_models import (
 )
 from langchain_core.caches import BaseCache, InMemoryCache
 from langchain_core.globals import set_llm_cache
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
-from langchain_core.outputs import Generation
+from langchain_core.outputs import ChatGeneration, ChatResult, Generation
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_core.version import VERSION
 
@@ -959,3 +960,32 @@ def test_uninstrument_restores_cache_classes_exactly(telemetry):
     model.invoke("a")
     model.invoke("a")
     assert len(telemetry.spans()) == 10
+
+
+# -- a model that hands on the answer of another one ----------------------------------------------------------------------
+
+
+class Router(BaseChatModel):
+    """Asks another model and returns its message."""
+
+    inner: Chat
+
+    @property
+    def _llm_type(self) -> str:
+        return "router"
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=self.inner.invoke(messages))])
+
+
+@pytest.mark.parametrize("outer_cache", [False, InMemoryCache()], ids=["no cache of its own", "a cache of its own"])
+def test_a_hit_of_the_inner_model_is_one_hit_and_no_bill(instrumented, outer_cache):
+    inner = Chat(cache=InMemoryCache())
+    inner.invoke("a")
+    with langmeter.track() as usage:
+        Router(inner=inner, cache=outer_cache).invoke("a")
+
+    stored = usage_of("a")
+    assert (usage.cache_hits, usage.saved_tokens) == (1, stored["total_tokens"])
+    assert (usage.cost_usd, usage.unpriced_calls) == (0, 0)
+    assert total(instrumented.metrics(), "langchain.cache.saved.input_tokens") == stored["input_tokens"]

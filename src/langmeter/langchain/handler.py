@@ -230,7 +230,8 @@ def _own(outcome: ModelResponse, response: Any, call: OpenCall) -> ModelResponse
     if outcome.usage.replayed and answers.made_by(response, (call.run_id,)):
         # A cache in memory shares the answer with the call that made it: a hit meanwhile has marked both.
         outcome = outcome._replace(usage=outcome.usage._replace(replayed=False))
-    if call.nested and answers.made_by(response, call.nested):
+    replayed_inside = outcome.usage.replayed and (call.cache is None or call.cache.status != "hit")
+    if call.nested and (replayed_inside or answers.made_by(response, call.nested)):
         # A model that hands on the answer of another one.
         outcome = outcome._replace(usage=ReportedUsage(), usage_counted_elsewhere=True)
     elif outcome.usage_counted_elsewhere and (not call.later_in_batch or _is_lost(call.first_in_batch)):
