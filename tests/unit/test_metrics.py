@@ -302,7 +302,7 @@ def test_only_openai_has_a_service_tier_and_a_port_needs_its_address():
 
 
 def test_attribution_is_on_every_metric_of_the_call():
-    request = REQUEST._replace(attribution=(("tenant", "acme"), ("feature", "search")))
+    request = REQUEST._replace(metric_attribution=(("tenant", "acme"), ("feature", "search")))
     output = output_of(
         PricedCall(called(request=request, cache=CacheLookup("miss", "in_memory", 0.25)), COST),
         PricedCall(called(request=request, cache=CacheLookup("hit", "in_memory", 0.25, USAGE)), None, COST),
@@ -317,7 +317,7 @@ def test_attribution_keeps_otherwise_equal_calls_and_look_ups_apart():
     output = output_of(
         *(
             PricedCall(
-                called(request=REQUEST._replace(attribution=(("tenant", tenant),)), cache=CacheLookup("miss")), COST
+                called(request=REQUEST._replace(metric_attribution=(("tenant", tenant),)), cache=CacheLookup("miss")), COST
             )
             for tenant in ("acme", "acme", "other")
         )

@@ -124,7 +124,7 @@ class Metrics:
     ) -> None:
         instruments = self._instruments
         error_type = lookup.error_type if lookup.status == "error" else None
-        kind = (request.operation, request.provider, request.model, lookup.type, error_type, request.attribution)
+        kind = (request.operation, request.provider, request.model, lookup.type, error_type, request.metric_attribution)
         series = instruments.lookups.find(kind)
         if series is None:
             attributes = _cache_attributes(request, lookup.type, error_type)
@@ -151,7 +151,7 @@ class Metrics:
             None if response is None else response.model,
             None if response is None or request.provider != _OPENAI else response.service_tier,
             call.error_type,
-            request.attribution,
+            request.metric_attribution,
         )
         series = self._instruments.calls.find(kind)
         if series is None:
@@ -201,6 +201,6 @@ def _request_attributes(request: ModelRequest) -> Attributes:
     }
     if request.model is not None:
         attributes[semconv.REQUEST_MODEL] = request.model
-    for key, value in request.attribution:
+    for key, value in request.metric_attribution:
         attributes[semconv.ATTRIBUTION_PREFIX + key] = value
     return attributes

@@ -1,77 +1,21 @@
-"""The frozen values that travel from LangChain's edge to the sinks.
-
-They know neither LangChain nor OpenTelemetry. All are `NamedTuple`s: as immutable as a frozen dataclass and about five
-times cheaper to build, which matters because a model call builds four of them. Money is an integer number of
-pico-dollars (1e-12 USD), so that adding never rounds; `Decimal` appears only in the public properties.
-"""
+"""One model call: what was asked, what came back or went wrong, what the response cache did."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-PICODOLLARS_PER_DOLLAR = 10**12
+from langmeter.events.usage import ReportedUsage, TokenUsage
 
-Operation: TypeAlias = Literal["chat", "text_completion"]
-CostStatus: TypeAlias = Literal["priced", "reported", "cached", "estimated", "allocated", "partial", "unpriced"]
-UnpricedReason: TypeAlias = Literal["unknown_model", "no_usage", "pricing_unavailable"]
-PriceMatch: TypeAlias = Literal["exact", "dated", "loose", "override", "none"]
+if TYPE_CHECKING:
+    from langmeter.events.cost import Cost
+
+Operation: TypeAlias = Literal["chat", "text_completion", "embeddings"]
 CacheStatus: TypeAlias = Literal["hit", "miss", "error", "bypass"]
 ParameterValue: TypeAlias = str | int | float | bool | tuple[str, ...]
-
-
-def usd(picodollars: int) -> Decimal:
-    """Pico-dollars as an exact `Decimal` number of US dollars."""
-    whole, rest = divmod(picodollars, PICODOLLARS_PER_DOLLAR)
-    return Decimal(picodollars).scaleb(-12).normalize() if rest else Decimal(whole)
-
-
-class TokenUsage(NamedTuple):
-    """What one call used, in billed tokens.
-
-    `input_tokens` includes cached and cache-written tokens, `output_tokens` includes reasoning: every other field is a
-    part of one of the two. `None` means that the provider did not say, which is not the same as 0.
-    """
-
-    input_tokens: int
-    output_tokens: int
-    cache_read: int | None = None
-    cache_write: int | None = None
-    """All tokens written to the provider's prompt cache, the one-hour ones included."""
-    cache_write_1h: int | None = None
-    """The part of `cache_write` kept for an hour, which some providers bill at a rate of its own."""
-    reasoning: int | None = None
-    input_text: int | None = None
-    input_image: int | None = None
-    input_audio: int | None = None
-    output_text: int | None = None
-    output_image: int | None = None
-    output_audio: int | None = None
-    consistent: bool = True
-    """False when the provider's figures contradict one another and were clamped."""
-
-    @property
-    def total_tokens(self) -> int:
-        """Input plus output."""
-        return self.input_tokens + self.output_tokens
-
-
-class ReportedUsage(NamedTuple):
-    """Everything about one answer that decides its price."""
-
-    tokens: TokenUsage | None = None
-    """None when the provider reported no usage."""
-    tier: str | None = None
-    """The service tier that the answer was billed at: `flex`, `priority`, `batch`, `fast`, …; None for the standard one."""
-    cost_usd: float | None = None
-    """What a gateway says it charged, in US dollars."""
-    replayed: bool = False
-    """True when LangChain marked the answer as served by its response cache (`total_cost: 0`)."""
-    tier_is_final: bool = False
-    """True when the answer itself named its tier, the standard one included: what the request asked for is void then."""
-    speed_is_final: bool = False
-    """The same of the speed (Anthropic's fast mode), which is named apart from the tier."""
+Content: TypeAlias = Mapping[str, object]
+"""Opt-in content by its attribute's name, JSON-ready, in the shape that the conventions give it, not yet redacted."""
 
 
 class PricingTerms(NamedTuple):
@@ -100,7 +44,9 @@ class ModelRequest(NamedTuple):
     parameters: tuple[tuple[str, ParameterValue], ...] = ()
     """Sampling parameters and the like: (`semconv` attribute name, value)."""
     attribution: tuple[tuple[str, str], ...] = ()
-    """Attribution allowed on metrics: (key, value), already bounded in number and in distinct values."""
+    """Attribution, (key, value): on the span."""
+    metric_attribution: tuple[tuple[str, str], ...] = ()
+    """The part of it that is allowed on metrics, already bounded in distinct values."""
     deployment: str | None = None
     """The name of an Azure deployment, which price overrides may name."""
     terms: PricingTerms | None = None
@@ -177,75 +123,6 @@ class CacheLookup(NamedTuple):
         return self.expected_duration - self.duration
 
 
-class CostParts(NamedTuple):
-    """The categories that make up a cost, in pico-dollars. They partition the total."""
-
-    input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    output: int = 0
-    other: int = 0
-
-
-class Cost(NamedTuple):
-    """What one call cost, or why that is not known.
-
-    `amount` is an exact `Decimal` number of US dollars, or None when the call is unpriced: an unknown price is never 0.
-    Values are immutable and safe to share between threads.
-    """
-
-    status: CostStatus
-    parts: CostParts | None = None
-    """None when unpriced."""
-    source: str | None = None
-    """Where the price came from: `genai-prices`, `override`, `provider`, …"""
-    version: str | None = None
-    match: PriceMatch = "none"
-    tier: str | None = None
-    tier_unmatched: bool = False
-    """True when the price table has no row for the tier and the standard price was used."""
-    reason: UnpricedReason | None = None
-    prompt_cache_saved: int = 0
-    """Pico-dollars that reads from the provider's prompt cache saved against plain input."""
-    prompt_cache_premium: int = 0
-    """Pico-dollars that writes to the provider's prompt cache cost on top of plain input."""
-
-    @property
-    def picodollars(self) -> int | None:
-        """The total as an integer of 1e-12 US dollars; None when unpriced."""
-        return None if self.parts is None else sum(self.parts)
-
-    @property
-    def amount(self) -> Decimal | None:
-        """The total in US dollars; None when unpriced."""
-        return None if self.parts is None else usd(sum(self.parts))
-
-    @property
-    def input(self) -> Decimal | None:
-        """US dollars for plain input tokens."""
-        return None if self.parts is None else usd(self.parts.input)
-
-    @property
-    def cache_read(self) -> Decimal | None:
-        """US dollars for tokens read from the provider's prompt cache."""
-        return None if self.parts is None else usd(self.parts.cache_read)
-
-    @property
-    def cache_write(self) -> Decimal | None:
-        """US dollars for tokens written to the provider's prompt cache."""
-        return None if self.parts is None else usd(self.parts.cache_write)
-
-    @property
-    def output(self) -> Decimal | None:
-        """US dollars for output tokens."""
-        return None if self.parts is None else usd(self.parts.output)
-
-    @property
-    def other(self) -> Decimal | None:
-        """US dollars for anything that is not a token: request fees, tools."""
-        return None if self.parts is None else usd(self.parts.other)
-
-
 class ModelCall(NamedTuple):
     """One finished model call: all that a sink needs, and the only thing that it gets besides the cost."""
 
@@ -266,6 +143,8 @@ class ModelCall(NamedTuple):
     """Makes the hash that ghost mode knows equal calls by; None while no listener wants it."""
     estimated: TokenUsage | None = None
     """Our estimate of what was used, where the provider reported nothing; never mixed with what it reports."""
+    content: Content | None = None
+    """None unless content is captured and somebody wants this call's."""
 
     @property
     def response(self) -> ModelResponse | None:
