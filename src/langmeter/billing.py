@@ -19,7 +19,7 @@ from langmeter.pricing.tiers import agreed_tier
 
 if TYPE_CHECKING:
     from langmeter.events import Cost, Failure
-    from langmeter.runs import OpenCall, RunTable
+    from langmeter.runs import CallTable, OpenCall
     from langmeter.settings import Settings
 
 _NANOSECONDS: Final = 1_000_000_000
@@ -30,7 +30,7 @@ class Billing:
 
     __slots__ = ("_catalog", "_estimator", "_latencies", "_runs")
 
-    def __init__(self, settings: Settings, runs: RunTable) -> None:
+    def __init__(self, settings: Settings, runs: CallTable) -> None:
         """Read the price files that the settings name.
 
         Args:
@@ -144,6 +144,7 @@ def _finished(call: OpenCall, outcome: ModelResponse | Failure) -> ModelCall:
         not hit and (call.streams or first_chunk is not None),
         cache,
         key=call.key,
+        content=call.captured,
     )
 
 

@@ -5,38 +5,33 @@ Left to right only: nothing is read back from a span or a metric, and a span tha
 
 from __future__ import annotations
 
+import functools
 import os
-import threading
 import time
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from opentelemetry import _logs, trace
-
-from langmeter import bootstrap, semconv, tracking
+from langmeter import tracking
 from langmeter.billing import Billing
 from langmeter.boundary import shield, swallow
+from langmeter.delivery import Delivery
 from langmeter.events import Failure
 from langmeter.listeners import listeners
-from langmeter.runs import OpenCall, RunTable
+from langmeter.runs import CallTable, OpenCall
+from langmeter.steps import Steps
 from langmeter.telemetry.metrics import metrics_for
-from langmeter.telemetry.spans import Spans, current_run_id, parent_context, run_context
-from langmeter.version import __version__
+from langmeter.telemetry.spans import current_run_id
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from opentelemetry._logs import LoggerProvider
-    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
     from langmeter.events import ModelRequest, ModelResponse, PricedCall
+    from langmeter.runs import OpenRun
     from langmeter.settings import Settings
-
-_NANOSECONDS: Final = 1_000_000_000
-_HELD_CALLS: Final = 10_000
 
 
 class Providers(NamedTuple):
@@ -53,19 +48,14 @@ class Observer:
     def __init__(self, settings: Settings, providers: Providers) -> None:
         self.settings = settings
         self.providers = providers
-        self.runs = RunTable(settings.max_open_runs, settings.open_run_timeout, self._abandon)
+        self.runs = CallTable(settings.max_open_runs, settings.open_run_timeout, self._abandon)
         self._billing = Billing(settings, self.runs)
         self._metrics = metrics_for(providers.meter, settings)
-        self._spans = Spans(
-            trace.get_tracer(semconv.SCOPE_NAME, __version__, providers.tracer),
-            _logs.get_logger(semconv.SCOPE_NAME, __version__, providers.logger),
-        )
+        given = providers.tracer is not None or providers.meter is not None
+        self._delivery = Delivery(settings, providers.tracer, providers.logger, settled=given)
+        self.steps = Steps(settings, self._delivery, providers.meter)
         self._gaps = settings.time_per_output_chunk or settings.legacy_metrics
-        # Only the global providers may still be missing; calls that end before they are there wait for them.
-        self._settled = providers.tracer is not None or providers.meter is not None
-        self._held: deque[tuple[OpenCall, PricedCall]] = deque()
-        self._lock = threading.Lock()
-        _forget_after_fork(self)
+        _observers.add(self)
 
     # -- the life of a call ----------------------------------------------------------------------------------------
 
@@ -84,38 +74,56 @@ class Observer:
             run_id: LangChain's id of the run.
             parent_run_id: the run that it belongs to, if any.
             request: what was asked.
-            tracked: whether the blocks of `track()` count it; False for all but one of the handlers that see a run.
+            tracked: whether `track()` and the listeners count it; False for all but one of the handlers that see a run.
             waits: True for a prompt that is announced with its batch and sent later, by `send`.
         """
         if run_id in self.runs:
             return None
-        call = OpenCall(run_id, request, tracking.active() if tracked else ())
-        call.parent_run_id = parent_run_id
+        current = current_run_id()
+        call = OpenCall(run_id, self.around(parent_run_id, current), request, tracking.active() if tracked else ())
+        call.tracked = tracked
         if self._gaps:
             call.chunk_gaps = []
-        around = self.runs.get(current_run_id())
-        if around is not None:
-            around.nested = (*around.nested, run_id)
+        outer = self.runs.get(current)
+        if outer is not None:
+            outer.nested = (*outer.nested, run_id)
         self.runs.add(run_id, call)
         if not waits:
-            self._connect(call)
+            self._delivery.connect(call)
         return call
 
     def send(self, call: OpenCall) -> None:
         """Begin a call that waited for the prompts before it."""
-        now = time.perf_counter()
-        call.start_time += int((now - call.started) * _NANOSECONDS)
-        call.started = now
-        self._connect(call)
+        call.move(time.perf_counter())
+        self._delivery.connect(call)
 
-    def replay(self, request: ModelRequest, parent_run_id: UUID | None, started: float) -> OpenCall:
-        """Open a call that began at `started` of the performance counter and got no run: a text model's cache hit."""
-        call = OpenCall(None, request, tracking.active())
-        call.start_time -= int((call.started - started) * _NANOSECONDS)
-        call.started = started
-        call.parent_run_id = parent_run_id
-        self._connect(call)
+    def open(self, request: ModelRequest, parent_run_id: UUID | None, started: float) -> OpenCall:
+        """Open a call that LangChain gives no run: a text model's cache hit, embeddings.
+
+        Args:
+            request: what was asked.
+            parent_run_id: the run that it belongs to; None for the one whose work the current context belongs to.
+            started: when it began, on the performance counter.
+        """
+        call = OpenCall(None, self.around(parent_run_id, current_run_id()), request, tracking.active())
+        call.move(started)
+        self._delivery.connect(call)
         return call
+
+    def around(self, parent_run_id: UUID | None, current: UUID | None) -> OpenRun | None:
+        """The nearest open run with a span around a new one.
+
+        Args:
+            parent_run_id: what LangChain says. It may be a run that nobody of ours has seen: LangSmith's, for one.
+            current: the run whose work the current context belongs to, which counts then.
+        """
+        if parent_run_id is not None:
+            found: OpenRun | None = self.runs.get(parent_run_id)
+            if found is not None:
+                return found
+            if parent_run_id in self.steps.table:
+                return self.steps.around(parent_run_id)
+        return self.runs.get(current) or self.steps.around(current)
 
     def chunk(self, call: OpenCall) -> None:
         """Note that a chunk of a streamed answer has arrived."""
@@ -130,7 +138,7 @@ class Observer:
         """Add where an open call goes, where that was not known at its start."""
         call.request = call.request._replace(server_address=address, server_port=port)
         if call.span is not None:
-            self._spans.locate(call.span, call.request)
+            self._delivery.spans.locate(call.span, call.request)
 
     def end(self, run_id: UUID, outcome: ModelResponse | Failure) -> None:
         """Close a call with its outcome. Without effect if it is closed already."""
@@ -140,49 +148,32 @@ class Observer:
 
     def finish(self, call: OpenCall, outcome: ModelResponse | Failure) -> None:
         """Price a call that has been taken from the table, hand it to the sinks and end its span."""
-        held = False
+        delivered = True
         try:
             priced = self._billing.billed(call, outcome)
             for tracker in call.trackers:
                 with shield("tracking"):
                     tracker.record(priced)
-            for listener in listeners.all:
-                with shield("listener"):
-                    listener.record(priced)
-            if self._settled:
-                if call.span is None:  # begun while the providers were missing, or never sent
-                    with shield("spans"):
-                        self._open_span(call, None, call.start_time)
-                self._deliver(call, priced)
-            else:
-                held = True  # its span is made, and ended, when the providers are there
-                self._hold(call, priced)
+            if call.tracked and listeners.all:
+                _tell_listeners(priced)
+            agent = call.agent if call.parent is not None else None
+            if agent is not None and agent.tally is not None:
+                agent.tally.add_call(priced.call)
+            priced = _without_key(priced)
+            delivered = self._delivery.deliver(call, functools.partial(self._record, call, priced))
         finally:
-            if not held:
-                _end_span(call)
+            if delivered:
+                call.end_span()
 
     def discard(self, run_id: UUID) -> None:
         """Close a call that LangChain announced and never made: its span ends, nothing is counted."""
         call = self.runs.take(run_id)
         if call is not None:
-            _end_span(call)
+            call.end_span()
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _connect(self, call: OpenCall) -> None:
-        """Open the span of a new call, unless the providers are still being set up: then it is made with hindsight."""
-        if not self._settled:
-            self._settle()
-        if self._settled:
-            parent = self.runs.get(call.parent_run_id)
-            inherited = parent_context(call.parent_run_id, parent.context if parent is not None else None)
-            self._open_span(call, inherited, call.start_time)
-
-    def _open_span(self, call: OpenCall, parent: Context | None, start_time: int) -> None:
-        call.span = self._spans.start(call.request, parent, start_time)
-        call.context = run_context(call.span, call.run_id)
-
-    def _deliver(self, call: OpenCall, priced: PricedCall) -> None:
+    def _record(self, call: OpenCall, priced: PricedCall) -> None:
         # Two walls, so that neither sink costs the other; bare `try` because every call comes through here.
         try:
             self._metrics.record(priced, call.context)
@@ -190,64 +181,36 @@ class Observer:
             swallow("metrics", error)
         try:
             if call.span is not None and call.context is not None:
-                self._spans.describe(call.span, priced, call.context)
+                self._delivery.spans.describe(call.span, priced, call.context)
         except Exception as error:  # noqa: BLE001
             swallow("spans", error)
 
     def _abandon(self, call: OpenCall) -> None:
         self.finish(call, Failure("abandoned", "GeneratorExit"))
 
-    # -- while our own providers are being set up ------------------------------------------------------------------
-
-    def _settle(self) -> None:
-        bootstrap.ensure(self.settings)
-        self._settled = not bootstrap.pending()
-
-    def _hold(self, call: OpenCall, priced: PricedCall) -> None:
-        priced = priced._replace(call=priced.call._replace(key=None))  # which would keep the prompt
-        with self._lock:
-            full = self._held.popleft() if len(self._held) == _HELD_CALLS else None
-            self._held.append((call, priced))
-            first = len(self._held) == 1
-        if full is not None:
-            self._deliver(*full)  # no span any more, but its totals count
-        if first:
-            bootstrap.when_settled(self._release)
-
-    def _release(self) -> None:
-        self._settled = True
-        while self._held:
-            call, priced = self._held.popleft()
-            with shield("release"):
-                if call.span is None:
-                    self._open_span(call, None, call.start_time)
-                try:
-                    self._deliver(call, priced)
-                finally:
-                    _end_span(call)
-
-    def _after_fork(self) -> None:
-        self._lock = threading.Lock()
-        self._held.clear()
+    def after_fork_in_child(self) -> None:
+        """Forget the parent process's calls: they are not ours to end."""
         self.runs.clear()
+        self.steps.table.clear()
 
 
-def _end_span(call: OpenCall) -> None:
-    if call.span is not None:
-        elapsed = (call.stopped or time.perf_counter()) - call.started
-        call.span.end(call.start_time + int(elapsed * _NANOSECONDS))
+def _tell_listeners(priced: PricedCall) -> None:
+    for listener in listeners.all:
+        with shield("listener"):
+            listener.record(priced)
 
 
-_observers: weakref.WeakSet[Observer] = weakref.WeakSet()
+def _without_key(priced: PricedCall) -> PricedCall:
+    """The call without what only listeners want: a call that waits for its providers would keep the prompt by it."""
+    return priced if priced.call.key is None else priced._replace(call=priced.call._replace(key=None))
 
 
-def _forget_after_fork(observer: Observer) -> None:
-    _observers.add(observer)
+_observers: Final[weakref.WeakSet[Observer]] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
     for observer in list(_observers):
-        observer._after_fork()  # noqa: SLF001  (the same module)
+        observer.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):
@@ -263,5 +226,5 @@ def observer_for(settings: Settings, providers: Providers) -> Observer:
 
 
 def open_calls() -> int:
-    """Calls under way, of all observers together."""
-    return sum(len(observer.runs) for observer in list(_observers))
+    """Runs under way, of all observers together."""
+    return sum(len(observer.runs) + len(observer.steps.table) for observer in list(_observers))

@@ -318,7 +318,9 @@ def test_models_in_tools_and_retrievers(app):
             await RunnableLambda(anested).ainvoke("x")
 
     finish(scenario)
-    assert app.paths() == ["SERVER", *["SERVER > chat gpt-4.1"] * 2, *["SERVER > chat gpt-4o"] * 2]
+    tool, retrieval = "SERVER > execute_tool look_up", "SERVER > retrieval"
+    inside = [f"{tool} > chat gpt-4o", f"{retrieval} > chat gpt-4.1"]
+    assert app.paths() == sorted(["SERVER", *[tool, retrieval, *inside] * 2])
 
 
 @pytest.mark.parametrize("around", [False, True])
@@ -336,9 +338,9 @@ def test_parallel_branches(app, around):
                 await abranches.ainvoke("x")
 
     finish(scenario)
-    top = "SERVER > " if around else ""
-    nested = [f"{top}chat {name}{below}" for name in "ab" for below in ("", "", " > HTTP", " > HTTP")]
-    assert app.paths() == (["SERVER"] if around else []) + nested
+    top = "SERVER > invoke_workflow" if around else "invoke_workflow"
+    nested = [f"{top} > chat {name}{below}" for name in "ab" for below in ("", "", " > HTTP", " > HTTP")]
+    assert app.paths() == [*(["SERVER"] if around else []), top, top, *nested]
 
 
 def test_gathered_calls_each_under_its_own_span(app):
@@ -729,8 +731,14 @@ def test_langgraph(app):
             await graph(node).ainvoke(question)
 
     finish(scenario)
-    node_path = "SERVER > NODE"
-    expected = [*[node_path] * 8, *[f"{node_path} > chat gpt-4o"] * 8, *[f"{node_path} > chat gpt-4o > HTTP"] * 8]
+    graph_path = "SERVER > invoke_workflow"
+    node_path = f"{graph_path} > NODE"
+    expected = [
+        *[graph_path] * 8,
+        *[node_path] * 8,
+        *[f"{node_path} > chat gpt-4o"] * 8,
+        *[f"{node_path} > chat gpt-4o > HTTP"] * 8,
+    ]
     assert app.paths() == ["SERVER", *expected]
 
 

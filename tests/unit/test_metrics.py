@@ -8,6 +8,7 @@ import textwrap
 import threading
 import weakref
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 from opentelemetry.context import Context
@@ -19,6 +20,7 @@ from opentelemetry.trace import set_span_in_context
 
 from langmeter import boundary, semconv
 from langmeter.events import (
+    AgentTotals,
     CacheLookup,
     Cost,
     CostParts,
@@ -28,11 +30,15 @@ from langmeter.events import (
     ModelResponse,
     PricedCall,
     ReportedUsage,
+    Step,
+    StepKind,
+    StepRequest,
     TokenUsage,
 )
 from langmeter.pricing.catalog import freshness
 from langmeter.settings import Settings
 from langmeter.telemetry.metrics import metrics_for
+from langmeter.telemetry.step_metrics import step_metrics_for
 
 REQUEST = ModelRequest("chat", "openai", "gpt-5-mini", "api.openai.com", 443)
 USAGE = TokenUsage(1_200, 300, cache_read=800, cache_write=100, reasoning=50)
@@ -146,9 +152,8 @@ def test_every_metric_has_the_unit_description_kind_and_buckets_of_the_registry(
     monkeypatch.setattr(freshness, "_dates", {})
     freshness.note_fetched("genai-prices", datetime.now(UTC))
     reader = InMemoryMetricReader()
-    sink = metrics_for(
-        provider_with(reader), Settings(legacy_metrics=True, time_per_output_chunk=True, operation_cost=True)
-    )
+    sink_provider = provider_with(reader)
+    sink = metrics_for(sink_provider, Settings(legacy_metrics=True, time_per_output_chunk=True, operation_cost=True))
     hit = CacheLookup("hit", "in_memory", 0.001, USAGE, unreadable=True, expected_duration=1.0, expected_from="model")
     miss = CacheLookup("miss", "in_memory", 0.001)
     sink.record(PricedCall(called(cache=miss), COST), None)
@@ -156,6 +161,12 @@ def test_every_metric_has_the_unit_description_kind_and_buckets_of_the_registry(
     sink.record(PricedCall(called(), Cost("unpriced", reason="unknown_model")), None)
     sink.record(PricedCall(called(estimated=TokenUsage(7, 3)), COST._replace(status="estimated")), None)
     sink.record(PricedCall(called(cache=hit), Cost("cached", CostParts()), COST), None)
+    embeddings = called(request=REQUEST._replace(operation="embeddings"))
+    sink.record(PricedCall(embeddings, COST), None)
+    for kind in get_args(StepKind):
+        totals = AgentTotals(2, 1) if kind == "invoke_agent" else None
+        step = Step(StepRequest(kind, "name"), 0, 1.0, totals=totals)
+        step_metrics_for(sink_provider, Settings()).record(step, None)
     boundary.set_strict(False)
     boundary.swallow("a test", ValueError())
     metrics = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
@@ -317,7 +328,8 @@ def test_attribution_keeps_otherwise_equal_calls_and_look_ups_apart():
     output = output_of(
         *(
             PricedCall(
-                called(request=REQUEST._replace(metric_attribution=(("tenant", tenant),)), cache=CacheLookup("miss")), COST
+                called(request=REQUEST._replace(metric_attribution=(("tenant", tenant),)), cache=CacheLookup("miss")),
+                COST,
             )
             for tenant in ("acme", "acme", "other")
         )
@@ -605,6 +617,7 @@ from langmeter.events import Cost, CostParts, ModelCall, ModelRequest, ModelResp
 from langmeter.pricing.catalog import freshness
 from langmeter.settings import Settings
 from langmeter.telemetry.metrics import metrics_for
+from langmeter.telemetry.step_metrics import step_metrics_for
 
 DELTA = {ObservableCounter: AggregationTemporality.DELTA}
 

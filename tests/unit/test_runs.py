@@ -23,11 +23,11 @@ class Clock:
     """Calls whose start is said instead of measured."""
 
     def __init__(self, table: RunTable) -> None:
-        self.zero = OpenCall(None, REQUEST, ()).started
+        self.zero = OpenCall(None, None, REQUEST, ()).started
         self.table = table
 
     def open(self, number: int, at: float = 0.0) -> OpenCall:
-        call = OpenCall(UUID(int=number), REQUEST, ())
+        call = OpenCall(UUID(int=number), None, REQUEST, ())
         call.started = self.zero + at
         self.table.add(UUID(int=number), call)
         return call
@@ -130,7 +130,7 @@ def test_each_call_is_taken_or_abandoned_once_under_threads(abandoned):
     def work(thread):
         for number in range(2_000):
             run_id = UUID(int=thread * 1_000_000 + number)
-            table.add(run_id, OpenCall(run_id, REQUEST, ()))
+            table.add(run_id, OpenCall(run_id, None, REQUEST, ()))
             if number % 2:
                 call = table.take(run_id)
                 if call is not None:
@@ -139,7 +139,7 @@ def test_each_call_is_taken_or_abandoned_once_under_threads(abandoned):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
 
-    left = [run_id.int for run_id in list(table._calls)]
+    left = [run_id.int for run_id in list(table._runs)]
     assert len(left) <= 50
     everything = sorted([*taken, *abandoned, *left])
     assert everything == sorted(thread * 1_000_000 + number for thread in range(8) for number in range(2_000))
@@ -165,7 +165,7 @@ def test_clearing_forgets_and_does_not_wait_for_a_lock(abandoned):
 
 
 def test_a_call_starts_on_both_clocks():
-    call = OpenCall(None, REQUEST, ())
+    call = OpenCall(None, None, REQUEST, ())
 
     assert (call.stopped, call.first_chunk, call.cache, call.span, call.sent) == (None, None, None, None, True)
     assert not hasattr(call, "__dict__")

@@ -90,6 +90,8 @@ class Failure(NamedTuple):
     """True when the provider said no or was not reached: such a call is not billed."""
     partial: ModelResponse | None = None
     """What had arrived before the end, usage included where the provider sent it."""
+    reported: bool = False
+    """True when a run inside this one has reported the same exception: it is logged once."""
 
 
 class CacheLookup(NamedTuple):

@@ -148,18 +148,25 @@ def _parameters(
         _read_parameters(found, params)
         if isinstance(options, dict):
             _read_parameters(found, options)
-        for key in _CONVERSATION_KEYS:
-            if key in metadata:
-                raw = metadata[key]
-                conversation = name_in(str(raw) if isinstance(raw, int) else raw)
-                if conversation is not None:
-                    found[semconv.CONVERSATION_ID] = conversation
-                    break
+        conversation = conversation_id(metadata)
+        if conversation is not None:
+            found[semconv.CONVERSATION_ID] = conversation
     except Exception as error:  # noqa: BLE001  (the boundary: these fields are lost, the call is not)
         swallow("request parameters", error)
     if provider != "openai":
         found.pop(semconv.OPENAI_REQUEST_SERVICE_TIER, None)
     return tuple(found.items())
+
+
+def conversation_id(metadata: Mapping[str, Any]) -> str | None:
+    """The conversation that a run belongs to, as the application or LangGraph names it; never made up."""
+    for key in _CONVERSATION_KEYS:
+        if key in metadata:
+            raw = metadata[key]
+            conversation = name_in(str(raw) if isinstance(raw, int) else raw)
+            if conversation is not None:
+                return conversation
+    return None
 
 
 def _read_parameters(found: dict[str, ParameterValue], given: Mapping[str, Any]) -> None:

@@ -24,9 +24,10 @@ from langmeter.events import CacheLookup, Failure
 from langmeter.langchain import extract, state
 from langmeter.langchain.cache import CacheWatch, resolve
 from langmeter.langchain.content_size import CallContent
-from langmeter.langchain.handler import close_failed
+from langmeter.langchain.endings import close_failed
 from langmeter.langchain.providers import Directory, Model
 from langmeter.langchain.state import Frame
+from langmeter.telemetry.spans import current_run_id
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -91,22 +92,22 @@ class ModelFrames:
     def stream(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Generator[Any, None, None]:
         """`stream` of chat and text models: consumer code between two chunks never sees our context."""
         frame = self._stream_frame(instance)
-        return _steps(wrapped(*args, **kwargs), frame, functools.partial(self._close_all, frame))
+        return steps(wrapped(*args, **kwargs), frame, functools.partial(self._close_all, frame))
 
     def astream(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> AsyncGenerator[Any, None]:
         """`astream` of chat and text models."""
         frame = self._stream_frame(instance)
-        return _asteps(wrapped(*args, **kwargs), frame, functools.partial(self._close_all, frame))
+        return asteps(wrapped(*args, **kwargs), frame, functools.partial(self._close_all, frame))
 
     def events(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Generator[Any, None, None]:
         """`BaseChatModel._iter_v2_events`: the run is open before it; a dropped stream gets no callback at all."""
         frame, close = self._events_frame(instance, kwargs)
-        return _steps(wrapped(*args, **kwargs), frame, close)
+        return steps(wrapped(*args, **kwargs), frame, close)
 
     def aevents(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> AsyncGenerator[Any, None]:
         """`BaseChatModel._aiter_v2_events`."""
         frame, close = self._events_frame(instance, kwargs)
-        return _asteps(wrapped(*args, **kwargs), frame, close)
+        return asteps(wrapped(*args, **kwargs), frame, close)
 
     # -- bodies of chains ---------------------------------------------------------------------------------------------
 
@@ -116,9 +117,9 @@ class ModelFrames:
         with shield("config context"):
             config = args[0] if args else kwargs.get("config")
             run_id = getattr((config or {}).get("callbacks"), "parent_run_id", None)
-            call = self._observer.runs.get(run_id)
-            if call is not None and call.context is not None:
-                otel_context.attach(call.context)
+            run = self._observer.around(run_id, None) if run_id is not None else None
+            if run is not None and run.context is not None and current_run_id() != run.run_id:
+                otel_context.attach(run.context)
         return result
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ class _Prompt:
             call.answer = SimpleNamespace(generations=[frame.answer], llm_output=None)
 
 
-def _steps(inner: Iterator[Any], frame: Frame, close: Close) -> Generator[Any, None, None]:
+def steps(inner: Iterator[Any], frame: Frame, close: Close) -> Generator[Any, None, None]:
     """The items of `inner`, each produced inside the frame and consumed outside of it."""
     failure = None
     try:
@@ -287,33 +288,33 @@ def _steps(inner: Iterator[Any], frame: Frame, close: Close) -> Generator[Any, N
 
 
 def _first_step(inner: Iterator[Any], frame: Frame) -> Any:
-    entered = _step_in(frame)
+    entered = step_in(frame)
     try:
         return next(inner, _END)
     finally:
-        _step_out(frame, *entered)
+        step_out(frame, *entered)
 
 
 def _shut(inner: Iterator[Any], frame: Frame) -> None:
     shut = getattr(inner, "close", None)
     if shut is not None:
-        entered = _step_in(frame)
+        entered = step_in(frame)
         try:
             shut()
         finally:
-            _step_out(frame, *entered)
+            step_out(frame, *entered)
 
 
-async def _asteps(inner: AsyncIterator[Any], frame: Frame, close: Close) -> AsyncGenerator[Any, None]:
+async def asteps(inner: AsyncIterator[Any], frame: Frame, close: Close) -> AsyncGenerator[Any, None]:
     """The items of `inner`, each produced inside the frame and consumed outside of it."""
     failure = None
     try:
         while True:
-            entered = _step_in(frame)
+            entered = step_in(frame)
             try:
                 item = await anext(inner, _END)
             finally:
-                _step_out(frame, *entered)
+                step_out(frame, *entered)
             if item is _END:
                 return
             yield item
@@ -324,23 +325,25 @@ async def _asteps(inner: AsyncIterator[Any], frame: Frame, close: Close) -> Asyn
     finally:
         shut = getattr(inner, "aclose", None)
         if shut is not None:
-            entered = _step_in(frame)
+            entered = step_in(frame)
             try:
                 await shut()
             finally:
-                _step_out(frame, *entered)
+                step_out(frame, *entered)
         if failure is not None:
             with shield("stream"):
                 close(failure)
 
 
-def _step_in(frame: Frame) -> tuple[Any, Any]:
+def step_in(frame: Frame) -> tuple[Any, Any]:
+    """Enter a frame with its span current; give what comes back to `step_out`."""
     # Attached even without a span yet: detaching also undoes what the start callback attaches in the first step.
     attached = otel_context.attach(frame.context if frame.context is not None else otel_context.get_current())
     return state.enter(frame), attached
 
 
-def _step_out(frame: Frame, token: Any, attached: Any) -> None:
+def step_out(frame: Frame, token: Any, attached: Any) -> None:
+    """Leave a frame; the context is as it was before `step_in`."""
     context = otel_context.get_current()
     if state.leave(frame, token):
         if frame.context is not None:

@@ -6,17 +6,17 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
 from opentelemetry import context as otel_context
 
-from langmeter import semconv
 from langmeter.boundary import guarded
-from langmeter.events import CacheLookup, Failure, ModelResponse, ReportedUsage
+from langmeter.events import CacheLookup, ModelResponse
 from langmeter.langchain import answers, extract
 from langmeter.langchain.caching.ghost import chat_hash, text_hash
 from langmeter.langchain.content_size import CallContent
+from langmeter.langchain.endings import close_failed, own_answer
 from langmeter.langchain.state import Frame, current_frame
+from langmeter.langchain.step_callbacks import StepCallbacks
 from langmeter.listeners import listeners
 from langmeter.observer import Observer, Providers, observer_for
 from langmeter.settings import Settings
@@ -44,7 +44,6 @@ class InstalledHandler:
 
 
 installed: Final = InstalledHandler()
-_NOTHING: Final = LLMResult(generations=[])
 
 
 def register_hook() -> None:
@@ -52,8 +51,8 @@ def register_hook() -> None:
     register_configure_hook(installed, inheritable=True)  # type: ignore[arg-type]  # quacks like the ContextVar it asks for
 
 
-class CallbackHandler(BaseCallbackHandler):
-    """Spans, tokens, cost and chat-cache hits for the model, chain or call that it is passed to, without patching anything.
+class CallbackHandler(StepCallbacks, BaseCallbackHandler):
+    """Spans, tokens, cost and chat-cache hits for the model, chain, agent or call that it is passed to, without any patch.
 
     `model.invoke(..., config={"callbacks": [CallbackHandler()]})`. Look-up times, hits of text models and the nesting of
     HTTP spans need `instrument()`; while that is in force a passed handler stays silent, so nothing is counted twice.
@@ -73,8 +72,6 @@ class CallbackHandler(BaseCallbackHandler):
     """True once `uninstrument()` has taken it out: chains under way still have it in their lists."""
     watch: CacheWatch | None = None
     """Sees look-ups in response caches; None for a handler that patches nothing."""
-    ignore_agent = True
-    ignore_retriever = True
     ignore_retry = True
     ignore_custom_event = True
 
@@ -155,7 +152,7 @@ class CallbackHandler(BaseCallbackHandler):
             outcome = ModelResponse()
             call.answer = response
             try:
-                outcome = _own(extract.model_response(response), response, call)
+                outcome = own_answer(extract.model_response(response), response, call)
             finally:
                 self.observer.finish(call, outcome)
 
@@ -164,21 +161,34 @@ class CallbackHandler(BaseCallbackHandler):
         """Close a call with its failure."""
         close_failed(self.observer, run_id, error, response)
 
-    # -- decision models: model calls that LangChain reports as chains -----------------------------------------------
+    # -- chains: model calls too, where they are decision models --------------------------------------------------------
 
-    def on_chain_start(self, serialized: Any, inputs: Any, *, run_type: str | None = None, **kwargs: Any) -> None:
-        """Open the call of a decision model; every other chain passes by."""
+    def on_chain_start(
+        self,
+        serialized: Any,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        run_type: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Open a chain, or the call of a decision model."""
         if run_type == "llm":
-            self._start_decision(serialized, **kwargs)
+            self._start_decision(serialized, run_id=run_id, parent_run_id=parent_run_id, **kwargs)
+        elif self.sees_steps():
+            self.start_chain(run_id, parent_run_id, run_type=run_type, **kwargs)
 
     @guarded("on_chain_start")
     def _start_decision(self, serialized: Any, *, run_id: UUID, **kwargs: Any) -> None:
         self._start("chat", serialized, run_id, kwargs)
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **_: Any) -> None:
-        """Close the call of a decision model."""
+        """Close a chain, or the call of a decision model."""
         if run_id in self.observer.runs:
             self._end_decision(outputs, run_id)
+        else:
+            self.end_chain(run_id)
 
     @guarded("on_chain_end")
     def _end_decision(self, outputs: Any, run_id: UUID) -> None:
@@ -189,11 +199,26 @@ class CallbackHandler(BaseCallbackHandler):
             self.observer.end(run_id, outcome)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """Close the failed call of a decision model."""
+        """Close a failed chain, or the failed call of a decision model."""
         if run_id in self.observer.runs:
             self.on_llm_error(error, run_id=run_id)
+        else:
+            self.fail_step(run_id, error)
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def sees_steps(self) -> bool:
+        """Whether the steps of this process are this handler's to report: not to count for `track()` alone, nor twice."""
+        return not (self.steps_back or self._is_silent())
+
+    def claims_frames(self) -> bool:
+        """Whether the frames around LangChain's methods belong to this handler."""
+        return self._is_first()
+
+    def _is_silent(self) -> bool:
+        """Whether another handler reports, or this one has been taken out."""
+        active = installed.handler
+        return self.retired or (active is not None and active is not self and not active.steps_back)
 
     def _keyed(self) -> bool:
         """Whether calls come with the hash that ghost mode knows equal calls by."""
@@ -204,9 +229,9 @@ class CallbackHandler(BaseCallbackHandler):
         return installed.handler is None or installed.handler is self
 
     def _start(self, operation: Operation, serialized: Any, run_id: UUID, kwargs: dict[str, Any]) -> OpenCall | None:
-        active, first = installed.handler, self._is_first()
-        if self.retired or (not first and active is not None and not active.steps_back):
+        if self._is_silent():
             return None
+        first = self._is_first()
         frame = current_frame() if first else None
         model = frame.claim() if frame is not None else None
         request = extract.model_request(
@@ -223,43 +248,6 @@ class CallbackHandler(BaseCallbackHandler):
         if call is not None and frame is not None and model is not None:
             _enter(frame, call, run_id)
         return call
-
-
-def _own(outcome: ModelResponse, response: Any, call: OpenCall) -> ModelResponse:
-    """The answer without what another run is billed for, and without a mark of replay that is not its own."""
-    if outcome.usage.replayed and answers.made_by(response, (call.run_id,)):
-        # A cache in memory shares the answer with the call that made it: a hit meanwhile has marked both.
-        outcome = outcome._replace(usage=outcome.usage._replace(replayed=False))
-    replayed_inside = outcome.usage.replayed and (call.cache is None or call.cache.status != "hit")
-    if call.nested and (replayed_inside or answers.made_by(response, call.nested)):
-        # A model that hands on the answer of another one.
-        outcome = outcome._replace(usage=ReportedUsage(), usage_counted_elsewhere=True)
-    elif outcome.usage_counted_elsewhere and (not call.later_in_batch or _is_lost(call.first_in_batch)):
-        outcome = outcome._replace(usage_counted_elsewhere=False)
-    call.usage_lost = outcome.usage.tokens is None
-    return outcome
-
-
-def _is_lost(first: OpenCall | None) -> bool:
-    """Whether the first prompt of a batch has ended without the usage that LangChain gives to it."""
-    return first is not None and first.usage_lost
-
-
-def close_failed(observer: Observer, run_id: UUID | None, error: BaseException, response: Any = None) -> None:
-    """Close the call of a run with its failure, if it is open; what the model had answered before is kept."""
-    call = observer.runs.take(run_id) if run_id is not None else None
-    if call is None:
-        return
-    outcome = Failure("error", semconv.ERROR_OTHER)
-    try:
-        outcome = extract.failure(error, response, with_message=observer.settings.exception_messages)
-        if call.answer is not None:
-            outcome = outcome._replace(partial=extract.model_response(call.answer))
-        elif response is not None:
-            # Where LangChain shows no part of a stream, at most its last chunk had arrived.
-            call.answer = response if outcome.partial is not None else _NOTHING if call.streams else None
-    finally:
-        observer.finish(call, outcome)
 
 
 def _metadata(metadata: Any, model: Model | None) -> Any:

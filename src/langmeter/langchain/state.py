@@ -47,6 +47,7 @@ class Frame:
         "sends_at_start",
         "skipped",
         "starts",
+        "subject",
         "waits",
     )
 
@@ -64,6 +65,8 @@ class Frame:
         """The run whose work this frame is around."""
         self.armed = False
         """True in the first step of a stream: the start callback makes its span current there."""
+        self.subject: Any = None
+        """The graph, retriever or tool whose run it is; None around a model."""
         self.context: Context | None = None
         self.bypasses: str | None = None
         """The type of the configured response cache that this call cannot use."""

@@ -16,7 +16,7 @@ from opentelemetry import context as otel_context
 from langmeter.boundary import shield
 from langmeter.events import ModelResponse
 from langmeter.langchain import extract, state
-from langmeter.langchain.handler import close_failed
+from langmeter.langchain.endings import close_failed
 from langmeter.langchain.state import Frame, Lookup
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class TextFrames:
             endpoint=frame.model.endpoint if frame.model is not None else None,
             class_name=type(instance).__name__,
         )
-        call = self._observer.replay(request, _parent_run_id(place, args, kwargs), lookup.started)
+        call = self._observer.open(request, _parent_run_id(place, args, kwargs), lookup.started)
         call.stopped = lookup.started + (lookup.event.duration or 0.0)
         call.cache = lookup.event
         self._observer.finish(call, lookup.outcome or ModelResponse())

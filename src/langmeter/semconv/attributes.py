@@ -84,6 +84,8 @@ PROMPT_NAME: Final = "gen_ai.prompt.name"
 PROMPT_VERSION: Final = "gen_ai.prompt.version"
 
 TOOL_TYPE_FUNCTION: Final = "function"
+UNKNOWN: Final = "unknown"
+"""Where an attribute is required and nothing tells its value."""
 
 # -- content: recorded only where the user asks for it ---------------------------------------------------------------
 INPUT_MESSAGES: Final = "gen_ai.input.messages"

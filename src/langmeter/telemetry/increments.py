@@ -42,6 +42,7 @@ _UNPRICED: Final = {
     )
     for reason in ("unknown_model", "no_usage", "pricing_unavailable")
 }
+_EMBEDDED: Final = Line(semconv.EMBEDDINGS_USAGE_INPUT_TOKENS)
 _ESTIMATED_INPUT: Final = Line(semconv.ESTIMATED_INPUT)
 _ESTIMATED_OUTPUT: Final = Line(semconv.ESTIMATED_OUTPUT)
 _PROMPT_CACHE_SAVED: Final = Line(semconv.PROMPT_CACHE_SAVED)
@@ -62,7 +63,12 @@ Increments = list[tuple["Cell", int]]
 
 
 def of_call(
-    cells: Cells, usage: TokenUsage | None, cost: Cost | None, estimated: TokenUsage | None = None
+    cells: Cells,
+    usage: TokenUsage | None,
+    cost: Cost | None,
+    estimated: TokenUsage | None = None,
+    *,
+    embeds: bool = False,
 ) -> Increments:
     """What a call that reached a provider, or tried to, adds to the totals. Additions of 0 are left out.
 
@@ -71,9 +77,13 @@ def of_call(
         usage: what the provider reported, for failed calls too; None adds no tokens.
         cost: None adds no money and counts nothing as unpriced.
         estimated: what the provider did not report; has counters of its own.
+        embeds: whether it is an embeddings call, which has a token counter of its own and an input only.
     """
     increments = [(cells[_REQUESTS], 1)]
-    if usage is not None:
+    if usage is not None and embeds:
+        if usage.input_tokens > 0:
+            increments.append((cells[_EMBEDDED], usage.input_tokens))
+    elif usage is not None:
         _add_tokens(increments, cells, usage)
     if estimated is not None:
         _add_estimate(increments, cells, estimated)

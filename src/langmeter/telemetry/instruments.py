@@ -55,6 +55,7 @@ class Instruments:
         self.totals = Totals(_TOTALS, limit)
         self.calls = SeriesTable(self.totals, limit)
         self.lookups = SeriesTable(self.totals, limit)
+        self.steps = SeriesTable(self.totals, limit)
         self._errors_offset: dict[str, int] = {}
         self._errors_observed: dict[str, int] = {}
         self._warn_of_fork = False
@@ -127,6 +128,7 @@ class Instruments:
         self.totals.restart(keep_observed=keep)
         self.calls.restart()
         self.lookups.restart()
+        self.steps.restart()
         self._errors_offset = self._errors_observed if keep else {}
 
     def _reading_provider(self) -> object:

@@ -48,6 +48,8 @@ class Metrics:
         self._record_operation_cost = settings.operation_cost
         histograms = instruments.histograms
         self._duration = histograms[semconv.INFERENCE_DURATION].record
+        self._embeddings_duration = histograms[semconv.EMBEDDINGS_DURATION].record
+        self._embedded_tokens = histograms[semconv.EMBEDDINGS_INPUT_TOKENS_PER_CALL].record
         self._first_chunk = histograms[semconv.INFERENCE_TIME_TO_FIRST_CHUNK].record
         self._chunk = histograms[semconv.INFERENCE_TIME_PER_OUTPUT_CHUNK].record
         self._input_tokens = histograms[semconv.INFERENCE_INPUT_TOKENS_PER_CALL].record
@@ -70,15 +72,27 @@ class Metrics:
             if call.cache_hit:
                 return
         series, usage = self._series(call), call.usage
+        embeds = call.request.operation == semconv.EMBEDDINGS
         # Totals first: should an instrument of the application fail, they are complete.
-        self._instruments.totals.add(of_call(series.cells, usage, priced.cost, call.estimated))
-        self._record_times(series, call, context)
-        if usage is not None and call.failure is None:
-            self._record_tokens(series, call, usage, context)
+        self._instruments.totals.add(of_call(series.cells, usage, priced.cost, call.estimated, embeds=embeds))
+        if embeds:
+            self._record_embeddings(series, call, context)
+        else:
+            self._record_inference(series, call, context)
         if self._record_operation_cost:
             self._record_cost(series, priced.cost, context)
         if self._legacy:
             self._record_legacy(series, call, context)
+
+    def _record_embeddings(self, series: Series, call: ModelCall, context: Context | None) -> None:
+        self._embeddings_duration(call.duration, series.outcome, context)
+        if call.usage is not None and call.failure is None:
+            self._embedded_tokens(call.usage.input_tokens, series.attributes, context)
+
+    def _record_inference(self, series: Series, call: ModelCall, context: Context | None) -> None:
+        self._record_times(series, call, context)
+        if call.usage is not None and call.failure is None:
+            self._record_tokens(series, call, call.usage, context)
 
     def _record_times(self, series: Series, call: ModelCall, context: Context | None) -> None:
         self._duration(call.duration, series.outcome, context)
@@ -117,6 +131,8 @@ class Metrics:
         if usage is not None and call.failure is None:
             record = histograms[semconv.LEGACY_TOKENS].record
             record(usage.input_tokens, series.labels[_LEGACY_INPUT], context)
+            if call.request.operation == semconv.EMBEDDINGS:
+                return
             record(usage.output_tokens, series.labels[_LEGACY_OUTPUT], context)
 
     def _record_lookup(

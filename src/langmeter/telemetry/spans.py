@@ -7,11 +7,11 @@ from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry._logs import SeverityNumber
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from langmeter import semconv
-from langmeter.events import Failure, ModelCall, ModelRequest, ModelResponse, PricedCall, TokenUsage, usd
+from langmeter.events import ModelCall, ModelRequest, ModelResponse, PricedCall, TokenUsage, usd
+from langmeter.telemetry.exceptions import log_exception
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger
@@ -39,9 +39,9 @@ _USAGE: Final = (
 _USAGE_FIELDS: Final = tuple((name, TokenUsage._fields.index(field)) for name, field in _USAGE)
 
 
-def run_context(span: Span, run_id: UUID | None) -> Context:
-    """The current context with `span` in it, and the run id beside it: see `parent_context`."""
-    return otel_context.set_value(_RUN_ID, run_id, trace.set_span_in_context(span))
+def run_context(span: Span, run_id: UUID | None, base: Context | None = None) -> Context:
+    """The current context, or `base`, with `span` in it, and the run id beside it: see `parent_context`."""
+    return otel_context.set_value(_RUN_ID, run_id, trace.set_span_in_context(span, base))
 
 
 def current_run_id() -> UUID | None:
@@ -94,25 +94,7 @@ class Spans:
             if failure is not None and call.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, failure.message or None))
         if failure is not None and call.error_type is not None:
-            self._log_exception(failure, context)
-
-    def _log_exception(self, failure: Failure, context: Context) -> None:
-        if not self._logger.enabled(
-            context=context, severity_number=SeverityNumber.WARN, event_name=semconv.EXCEPTION_EVENT
-        ):
-            return
-        attributes: dict[str, str] = {semconv.EXCEPTION_TYPE: failure.error_type}
-        if failure.message:
-            attributes[semconv.EXCEPTION_MESSAGE] = failure.message
-        if failure.stacktrace:
-            attributes[semconv.EXCEPTION_STACKTRACE] = failure.stacktrace
-        self._logger.emit(
-            context=context,
-            severity_number=SeverityNumber.WARN,
-            severity_text="WARN",
-            event_name=semconv.EXCEPTION_EVENT,
-            attributes=attributes,
-        )
+            log_exception(self._logger, failure, context)
 
 
 def _server(request: ModelRequest) -> dict[str, AttributeValue]:
@@ -178,19 +160,24 @@ def _add_response(attributes: dict[str, AttributeValue], call: ModelCall, respon
 
 
 def _add_usage(attributes: dict[str, AttributeValue], call: ModelCall) -> None:
+    answers = call.request.operation != semconv.EMBEDDINGS  # which have an input only
     if call.cache_hit:
         # Billable tokens: the provider was not called. What was saved is on the metrics.
-        attributes[semconv.USAGE_INPUT_TOKENS] = attributes[semconv.USAGE_OUTPUT_TOKENS] = 0
+        attributes[semconv.USAGE_INPUT_TOKENS] = 0
+        if answers:
+            attributes[semconv.USAGE_OUTPUT_TOKENS] = 0
         return
     usage, estimated = call.usage, call.estimated
     if estimated is not None:
         if usage is None:
             attributes[semconv.ESTIMATED_INPUT_TOKENS] = estimated.input_tokens
-        attributes[semconv.ESTIMATED_OUTPUT_TOKENS] = estimated.output_tokens
+        if answers:
+            attributes[semconv.ESTIMATED_OUTPUT_TOKENS] = estimated.output_tokens
     if usage is None:
         return
     attributes[semconv.USAGE_INPUT_TOKENS] = usage.input_tokens
-    attributes[semconv.USAGE_OUTPUT_TOKENS] = usage.output_tokens
+    if answers:
+        attributes[semconv.USAGE_OUTPUT_TOKENS] = usage.output_tokens
     for name, index in _USAGE_FIELDS:
         tokens = usage[index]
         if tokens is not None:

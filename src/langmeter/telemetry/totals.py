@@ -25,6 +25,9 @@ _OPEN_NAMES = frozenset(
         semconv.OPENAI_RESPONSE_SERVICE_TIER,
         semconv.CACHE_TYPE,
         semconv.ERROR_TYPE,
+        semconv.TOOL_NAME,
+        semconv.AGENT_NAME,
+        semconv.WORKFLOW_NAME,
     }
 )
 """Attributes, besides attribution, whose values the application can make up without end."""

@@ -1,0 +1,135 @@
+"""The callbacks of everything that is not a model: chains, tools, retrievers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+
+from langmeter.boundary import guarded
+from langmeter.langchain import runnables, step_requests
+from langmeter.langchain.endings import close_failed_step
+from langmeter.langchain.state import current_frame
+from langmeter.telemetry.spans import current_run_id
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from langmeter.events import StepRequest
+    from langmeter.observer import Observer
+    from langmeter.runs import OpenRun
+
+
+class StepCallbacks:
+    """The part of the handler that sees steps. A run without a span is remembered all the same: it leads to its parent."""
+
+    observer: Observer
+
+    def sees_steps(self) -> bool:
+        """Whether the steps of this process are this handler's to report."""
+        raise NotImplementedError
+
+    def claims_frames(self) -> bool:
+        """Whether the frames around LangChain's methods belong to this handler."""
+        raise NotImplementedError
+
+    # -- chains ----------------------------------------------------------------------------------------------------
+
+    @guarded("on_chain_start")
+    def start_chain(self, run_id: UUID, parent_run_id: UUID | None, **kwargs: Any) -> None:
+        """Open an agent or a workflow, and pass by any other chain."""
+        around = self._around(parent_run_id)
+        runnable = runnables.calling_runnable() or self._batched()
+        request = step_requests.chain_request(
+            runnable,
+            kwargs.get("name"),
+            kwargs.get("metadata"),
+            run_type=kwargs.get("run_type"),
+            outermost=around is None and self.observer.steps.table.get(parent_run_id) is None,
+        )
+        if request is None:
+            self.observer.steps.pass_by(run_id, around)
+        else:
+            self._begin(run_id, around, request, runnable)
+
+    @guarded("on_chain_end")
+    def end_chain(self, run_id: UUID) -> None:
+        """Close a chain."""
+        self.observer.steps.end(run_id)
+
+    @guarded("on_chain_error")
+    def fail_step(self, run_id: UUID, error: BaseException) -> None:
+        """Close any step with its failure."""
+        close_failed_step(self.observer, run_id, error)
+
+    # -- tools -----------------------------------------------------------------------------------------------------
+
+    @guarded("on_tool_start")
+    def on_tool_start(
+        self, serialized: Any, input_str: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Open the execution of a tool."""
+        if self.sees_steps():
+            request = step_requests.tool_request(
+                serialized,
+                name=kwargs.get("name"),
+                tool_call_id=kwargs.get("tool_call_id"),
+                metadata=kwargs.get("metadata"),
+            )
+            self._begin(run_id, self._around(parent_run_id), request, None)
+
+    @guarded("on_tool_end")
+    def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
+        """Close the execution of a tool. A failure that the tool itself has handled is none."""
+        self.observer.steps.end(run_id)
+
+    @guarded("on_tool_error")
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        """Close the failed execution of a tool."""
+        close_failed_step(self.observer, run_id, error)
+
+    # -- retrievers ------------------------------------------------------------------------------------------------
+
+    @guarded("on_retriever_start")
+    def on_retriever_start(
+        self, serialized: Any, query: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Open a retrieval."""
+        if self.sees_steps():
+            retriever = runnables.calling_runnable()
+            request = step_requests.retrieval_request(retriever, kwargs.get("metadata"))
+            self._begin(run_id, self._around(parent_run_id), request, retriever)
+
+    @guarded("on_retriever_end")
+    def on_retriever_end(self, documents: Any, *, run_id: UUID, **_: Any) -> None:
+        """Close a retrieval."""
+        self.observer.steps.end(run_id)
+
+    @guarded("on_retriever_error")
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        """Close a failed retrieval."""
+        close_failed_step(self.observer, run_id, error)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _around(self, parent_run_id: UUID | None) -> OpenRun | None:
+        return self.observer.around(parent_run_id, current_run_id())
+
+    def _batched(self) -> Any:
+        """The sequence whose `abatch` is under way: it starts its runs in tasks, where it is not on the stack."""
+        frame = current_frame() if self.claims_frames() else None
+        return frame.subject if frame is not None else None
+
+    def _begin(self, run_id: UUID, around: OpenRun | None, request: StepRequest, subject: Any) -> None:
+        step = self.observer.steps.begin(run_id, around, request)
+        frame = current_frame() if step is not None and self.claims_frames() else None
+        if step is None or frame is None or not frame.armed or frame.subject is None:
+            return
+        if frame.subject is not (subject or runnables.calling_runnable()):
+            return
+        frame.armed = False
+        frame.opened.append(run_id)
+        if step.context is not None:
+            # The frame around this run detaches what is attached here.
+            frame.context = step.context
+            otel_context.attach(step.context)

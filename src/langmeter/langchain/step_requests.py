@@ -1,0 +1,145 @@
+"""What a start callback of a tool, a retriever or a chain says, as a frozen request; None for runs that get no span."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from langmeter import semconv
+from langmeter.boundary import shield
+from langmeter.events import ParameterValue, StepRequest
+from langmeter.langchain import runnables
+from langmeter.langchain.extract import conversation_id
+from langmeter.langchain.names import clean, name_in
+from langmeter.langchain.providers import UNKNOWN, provider_name
+
+_LONGEST_DESCRIPTION: Final = 1_024
+_AGENT_INTEGRATION: Final = "langchain_create_agent"
+_SEARCH_COUNTS: Final = ("k", "top_k", "limit")
+# Where vector stores keep the name of what they search, the most telling first.
+_DATA_SOURCES: Final = (
+    "collection_name",
+    "_collection_name",
+    "index_name",
+    "_index_name",
+    "table_name",
+    "_table_name",
+)
+_RETRIEVER_SOURCES: Final = ("vectorstore", "vector_store", "index", "client", "store")
+
+
+def tool_request(serialized: Any, *, name: Any = None, tool_call_id: Any = None, metadata: Any = None) -> StepRequest:
+    """The execution of a tool."""
+    given = serialized if isinstance(serialized, Mapping) else {}
+    parameters: dict[str, ParameterValue] = {}
+    call_id = name_in(tool_call_id)
+    if call_id is not None:
+        parameters[semconv.TOOL_CALL_ID] = call_id
+    description = given.get("description")
+    if isinstance(description, str) and description:
+        parameters[semconv.TOOL_DESCRIPTION] = clean(description[:_LONGEST_DESCRIPTION])
+    _add_conversation(parameters, metadata)
+    tool = name_in(given.get("name")) or name_in(name) or UNKNOWN
+    return StepRequest("execute_tool", tool, parameters=tuple(parameters.items()))
+
+
+def retrieval_request(retriever: Any, metadata: Any) -> StepRequest:
+    """A retrieval; `retriever` is the object where it is known, else None."""
+    given = metadata if isinstance(metadata, Mapping) else {}
+    parameters: dict[str, ParameterValue] = {}
+    with shield("retriever"):
+        count = _search_count(retriever)
+        if count is not None:
+            parameters[semconv.RETRIEVAL_TOP_K] = count
+    _add_conversation(parameters, metadata)
+    source, provider = None, None
+    with shield("retriever"):
+        source = _data_source(retriever)
+    embedder = name_in(given.get("ls_embedding_provider"))
+    if embedder is not None:
+        provider = provider_name(None, embedder)
+    return StepRequest(
+        "retrieval",
+        source,
+        provider=None if provider == UNKNOWN else provider,
+        model=name_in(given.get("ls_embedding_model")),
+        parameters=tuple(parameters.items()),
+    )
+
+
+def chain_request(runnable: Any, name: Any, metadata: Any, *, run_type: Any, outermost: bool) -> StepRequest | None:
+    """An agent or a workflow; None for every other chain: prompts, parsers, lambdas, retries, nodes of a graph.
+
+    Args:
+        runnable: the object whose run it is, where it is known.
+        name: the name of the run.
+        metadata: its metadata. Inside an agent it still names the agent, so it proves nothing there.
+        run_type: LangChain's own kind of the run; None for most.
+        outermost: whether no run that langmeter has seen is around it.
+    """
+    parameters: dict[str, ParameterValue] = {}
+    graph = runnables.is_graph(runnable)
+    if graph or runnables.is_agent_executor(runnable):
+        _add_conversation(parameters, metadata)
+        given = tuple(parameters.items())
+        label = _graph_name(runnable, name)
+        agent = not graph or _is_agent(runnable)
+        return StepRequest("invoke_agent" if agent else "invoke_workflow", label, parameters=given)
+    if not outermost or run_type is not None or runnable is None:
+        return None
+    label = name_in(name) if runnables.is_named(runnable, name) else None
+    if label is None and not runnables.coordinates(runnable):
+        return None
+    _add_conversation(parameters, metadata)
+    return StepRequest("invoke_workflow", label, parameters=tuple(parameters.items()))
+
+
+def _is_agent(graph: Any) -> bool:
+    """Whether a graph is an agent: made by `create_agent`, or in the shape of a ReAct agent."""
+    config = getattr(graph, "config", None)
+    bound = config.get("metadata") if isinstance(config, Mapping) else None
+    if isinstance(bound, Mapping) and bound.get("ls_integration") == _AGENT_INTEGRATION:
+        return True
+    nodes = getattr(graph, "nodes", None)
+    return isinstance(nodes, Mapping) and "agent" in nodes and any(map(_is_tool_node, nodes.values()))
+
+
+def _is_tool_node(node: Any) -> bool:
+    return any(cls.__name__ == "ToolNode" for cls in type(getattr(node, "bound", node)).__mro__)
+
+
+def _graph_name(graph: Any, run_name: Any) -> str | None:
+    """The name that the application gave to a graph or to this run of it; None for the constants of LangChain."""
+    for name in (run_name, getattr(graph, "name", None)):
+        found = name_in(name)
+        if found is not None and found not in runnables.TYPE_NAMES and found != type(graph).__name__:
+            return found
+    return None
+
+
+def _search_count(retriever: Any) -> int | None:
+    arguments = getattr(retriever, "search_kwargs", None)
+    sources = (arguments if isinstance(arguments, Mapping) else {}, getattr(retriever, "__dict__", None) or {})
+    for source in sources:
+        for key in _SEARCH_COUNTS:
+            count = source.get(key)
+            if isinstance(count, int) and not isinstance(count, bool):
+                return count
+    return None
+
+
+def _data_source(retriever: Any) -> str | None:
+    candidates = [retriever, *(getattr(retriever, name, None) for name in _RETRIEVER_SOURCES)]
+    for candidate in candidates:
+        for name in _DATA_SOURCES:
+            found = name_in(getattr(candidate, name, None))
+            if found is not None:
+                return found
+    return None
+
+
+def _add_conversation(parameters: dict[str, ParameterValue], metadata: Any) -> None:
+    if isinstance(metadata, Mapping):
+        conversation = conversation_id(metadata)
+        if conversation is not None:
+            parameters[semconv.CONVERSATION_ID] = conversation
