@@ -24,6 +24,9 @@ class Received:
     def __init__(self):
         self.spans, self.points, self.logs = [], [], []
         self.resources, self.headers, self.temporalities, self.buckets = [], [], {}, {}
+        self.parents = {}
+        """Names of parents by the name of the span, "" for a root."""
+        self._names = {}
         self.connections = {}
         """Instance ids by the port that the request came from."""
         self.requests = 0
@@ -35,7 +38,10 @@ class Received:
             self.headers.append({key.lower(): value for key, value in headers})
             for part in getattr(request, "resource_spans", ()):
                 instance = self._resource(part.resource)
-                self.spans += [(instance, span.name) for scope in part.scope_spans for span in scope.spans]
+                arrived = [span for scope in part.scope_spans for span in scope.spans]
+                self.spans += [(instance, span.name) for span in arrived]
+                self._names |= {span.span_id: (span.name, span.parent_span_id) for span in arrived}
+                self.parents = {name: self._names.get(above, ("",))[0] for name, above in self._names.values()}
             for part in getattr(request, "resource_logs", ()):
                 instance = self._resource(part.resource)
                 self.logs += [
