@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from uuid import UUID
 
+from langmeter import semconv
 from langmeter.events import AgentTotals
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from langmeter.events import CacheLookup, ModelCall, ModelRequest, StepRequest
+    from langmeter.events.calls import ParameterValue
     from langmeter.pricing.estimate import Content
     from langmeter.tracking import Usage
 
@@ -27,6 +29,7 @@ class OpenRun:
     __slots__ = (
         "ambient",
         "captured",
+        "configuration",
         "context",
         "parent",
         "reported",
@@ -52,6 +55,8 @@ class OpenRun:
         """The context that the run began in, kept while its span cannot be made yet."""
         self.captured: dict[str, object] | None = None
         """Content by attribute; None unless it is recorded."""
+        self.configuration: Callable[[], str | None] | None = None
+        """Gives the fingerprint of what is at work, once it is known; None unless `Settings.describe` is on."""
         self.reported: tuple[int, type[BaseException]] | None = None
         """The exception that a run inside this one has reported last, by identity: it may come by here next."""
 
@@ -69,6 +74,11 @@ class OpenRun:
         """Let the run have begun at another moment of the performance counter."""
         self.start_time += int((started - self.started) * _NANOSECONDS)
         self.started = started
+
+    def configured(self, parameters: tuple[tuple[str, ParameterValue], ...]) -> tuple[tuple[str, ParameterValue], ...]:
+        """The parameters with the fingerprint of the configuration, if it is known by now."""
+        fingerprint = self.configuration() if self.configuration is not None else None
+        return parameters if fingerprint is None else (*parameters, (semconv.CONFIGURATION_FINGERPRINT, fingerprint))
 
     def end_span(self) -> None:
         """End the span, if there is one, at the true end of the work."""
@@ -116,22 +126,26 @@ class AgentTally:
 class OpenStep(OpenRun):
     """One tool, retrieval, agent or workflow between its start and its end."""
 
-    __slots__ = ("request", "tally")
+    __slots__ = ("prompt_variables", "request", "tally")
 
-    def __init__(self, run_id: UUID, parent: OpenRun | None, request: StepRequest) -> None:
+    def __init__(self, run_id: UUID | None, parent: OpenRun | None, request: StepRequest) -> None:
         super().__init__(run_id, parent)
         self.request = request
+        self.prompt_variables: object = None
+        """What a prompt directly inside was filled with, while content is recorded."""
         self.tally = AgentTally() if request.kind == "invoke_agent" else None
 
 
 class PassedRun:
     """A run without a span of its own (a prompt, a lambda, a node): what is inside belongs to the run around it."""
 
-    __slots__ = ("around", "run_id", "started")
+    __slots__ = ("around", "prompt_variables", "run_id", "started")
 
     def __init__(self, run_id: UUID, around: OpenRun | None) -> None:
         self.run_id = run_id
         self.around = around
+        self.prompt_variables: object = None
+        """What a prompt directly inside was filled with, while content is recorded."""
         self.started = time.perf_counter()
 
 

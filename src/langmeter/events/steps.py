@@ -1,4 +1,4 @@
-"""Everything in an application that is not a model call: tools, retrievals, agents, workflows."""
+"""Everything in an application that is not a model call: tools, retrievals, agents, workflows, memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from langmeter.events.calls import Content, Failure, ParameterValue
 
-StepKind: TypeAlias = Literal["execute_tool", "retrieval", "invoke_agent", "invoke_workflow"]
+StepKind: TypeAlias = Literal[
+    "execute_tool",
+    "retrieval",
+    "invoke_agent",
+    "invoke_workflow",
+    "search_memory",
+    "upsert_memory",
+    "delete_memory",
+]
 
 
 class StepRequest(NamedTuple):
@@ -16,7 +24,7 @@ class StepRequest(NamedTuple):
     kind: StepKind
     """A `gen_ai.operation.name` value."""
     name: str | None = None
-    """Of the tool, of the data source, of the agent, of the workflow; None where the application gave it none."""
+    """Of the tool, the data source, the agent or the workflow; None where the application gave it none, and of memory."""
     agent: str | None = None
     """The name of the agent that executes a tool."""
     provider: str | None = None

@@ -92,7 +92,7 @@ OPERATION_DURATION = Metric(
     "gen_ai.client.operation.duration",
     "histogram",
     "s",
-    "Duration of a retrieval; with the older metric names switched on, of model calls too.",
+    "Duration of a retrieval or of an operation on memory; with the older metric names switched on, of model calls too.",
     DURATION_BUCKETS,
 )
 TOOL_DURATION = Metric(

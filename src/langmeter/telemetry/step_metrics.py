@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.metrics import get_meter_provider
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from langmeter.telemetry.series import Series
     from langmeter.telemetry.totals import Attributes
 
+_CLIENT_OPERATIONS: Final = (
+    semconv.RETRIEVAL,
+    semconv.SEARCH_MEMORY,
+    semconv.UPSERT_MEMORY,
+    semconv.DELETE_MEMORY,
+)
+"""Operations that share one metric, told apart by its attributes."""
+
 
 class StepMetrics:
     """Records finished steps to the instruments of one MeterProvider. Safe from any thread."""
@@ -28,10 +36,11 @@ class StepMetrics:
         histograms = instruments.histograms
         self._durations = {
             semconv.EXECUTE_TOOL: histograms[semconv.TOOL_DURATION].record,
-            semconv.RETRIEVAL: histograms[semconv.OPERATION_DURATION].record,
             semconv.INVOKE_AGENT: histograms[semconv.AGENT_DURATION].record,
             semconv.INVOKE_WORKFLOW: histograms[semconv.WORKFLOW_DURATION].record,
         }
+        for operation in _CLIENT_OPERATIONS:
+            self._durations[operation] = histograms[semconv.OPERATION_DURATION].record
         self._inference_calls = histograms[semconv.AGENT_INFERENCE_CALLS].record
         self._tool_calls = histograms[semconv.AGENT_TOOL_CALLS].record
 
@@ -76,7 +85,7 @@ def _attributes(step: Step) -> Attributes:
         attributes[semconv.TOOL_TYPE] = semconv.TOOL_TYPE_FUNCTION
         if request.agent is not None:
             attributes[semconv.AGENT_NAME] = request.agent
-    elif request.kind == semconv.RETRIEVAL:
+    elif request.kind in _CLIENT_OPERATIONS:
         attributes[semconv.OPERATION_NAME] = request.kind
         if request.provider is not None:
             attributes[semconv.PROVIDER_NAME] = request.provider
