@@ -707,3 +707,42 @@ def test_a_tracer_that_fails_costs_the_application_nothing(telemetry):
         langmeter.uninstrument()
     assert answer["messages"][-1].content == "so"
     assert instrumentor.open_runs() == 0
+
+
+# -- older agents, and graphs written as functions -------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:create_react_agent has been moved")
+def test_the_react_agent_of_langgraph(instrumented):
+    from langgraph.prebuilt import create_react_agent
+
+    create_react_agent(Scripted(rounds=[["double"]]), [double], name="react").invoke(QUESTION)
+    assert tree(instrumented) == ["invoke_agent react", "  chat gpt-4o", "  execute_tool double", "  chat gpt-4o"]
+
+
+@pytest.mark.parametrize("run_name", [None, "support"])
+def test_the_agent_executor(instrumented, run_name):
+    from langchain_classic.agents import AgentExecutor, create_tool_calling_agent
+
+    prompt = ChatPromptTemplate.from_messages([("user", "{question}"), ("placeholder", "{agent_scratchpad}")])
+    inner = create_tool_calling_agent(Scripted(rounds=[["double"]]), [double], prompt)
+    config = {"run_name": run_name} if run_name else {}
+    AgentExecutor(agent=inner, tools=[double]).invoke({"question": "how much?"}, config)
+    root = f"invoke_agent {run_name}" if run_name else "invoke_agent"
+    assert tree(instrumented) == [root, "  chat gpt-4o", "  execute_tool double", "  chat gpt-4o"]
+    assert points(instrumented, semconv.AGENT_INFERENCE_CALLS)[0][1:] == (1, 2)
+
+
+def test_a_graph_written_as_a_function(instrumented):
+    from langgraph.func import entrypoint, task
+
+    @task
+    def ask(question):
+        return PlainChat().invoke(question).content
+
+    @entrypoint()
+    def story(question):
+        return ask(question).result()
+
+    assert story.invoke("x") == "re: x"
+    assert tree(instrumented) == ["invoke_workflow story", "  chat gpt-4o"]

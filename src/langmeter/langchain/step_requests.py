@@ -114,6 +114,9 @@ def _graph_name(graph: Any, run_name: Any) -> str | None:
         found = name_in(name)
         if found is not None and found not in runnables.TYPE_NAMES and found != type(graph).__name__:
             return found
+    nodes = getattr(graph, "nodes", None)
+    if type(graph).__name__ == "Pregel" and isinstance(nodes, Mapping) and len(nodes) == 1:
+        return name_in(next(iter(nodes)))  # `@entrypoint` names its only node after the function
     return None
 
 
