@@ -19,6 +19,7 @@ class Attribute(NamedTuple):
 _BOTH = "spans, metrics"
 _SPANS = "spans"
 _METRICS = "metrics"
+_CONTENT = "content"
 
 ATTRIBUTES = {
     "ERROR_TYPE": Attribute(
@@ -82,6 +83,21 @@ ATTRIBUTES = {
         "string", _METRICS, "`text`, `image`, `audio` or `unknown`; the parts add up to the total."
     ),
     "TOKEN_TYPE": Attribute("string", "older metrics", "`input` or `output`."),
+    "INPUT_MESSAGES": Attribute("JSON", _CONTENT, "Messages that were sent, in their order; see content.md."),
+    "OUTPUT_MESSAGES": Attribute("JSON", _CONTENT, "Messages that were answered, one for each choice."),
+    "SYSTEM_INSTRUCTIONS": Attribute("JSON", _CONTENT, "Instructions that were sent apart from the messages."),
+    "TOOL_DEFINITIONS": Attribute(
+        "JSON", _CONTENT, "Tools that the model may call: names and types, more with `tool_definitions=full`."
+    ),
+    "PROMPT_VARIABLE_PREFIX": Attribute(
+        "string", _CONTENT, "Prefix of the variables that the prompt before the call was filled with."
+    ),
+    "TOOL_CALL_ARGUMENTS": Attribute("JSON", _CONTENT, "Arguments of an executed tool, as an object."),
+    "TOOL_CALL_RESULT": Attribute("JSON", _CONTENT, "Its result, as an object."),
+    "RETRIEVAL_QUERY_TEXT": Attribute("string", _CONTENT, "Text that a retriever was asked for."),
+    "RETRIEVAL_DOCUMENTS": Attribute("JSON", _CONTENT, "Ids and scores of what it found; not the text."),
+    "MEMORY_QUERY_TEXT": Attribute("string", _CONTENT, "Text that a memory was searched for."),
+    "MEMORY_RECORDS": Attribute("JSON", _CONTENT, "Records found in a memory, or written to it."),
     "COST_AMOUNT": Attribute("double", _SPANS, "Cost of the call; absent when unpriced."),
     "COST_CURRENCY": Attribute("string", _SPANS, "Always `USD`."),
     "COST_SOURCE": Attribute("string", _SPANS, "`provider` if the answer said what it cost, `local` if computed here."),
@@ -130,12 +146,15 @@ ATTRIBUTES = {
         "boolean", _SPANS, "`true` where the cache could not load the stored answer and gave its raw text."
     ),
     "INSTRUMENTATION_STAGE": Attribute("string", _METRICS, "Where in langmeter an exception was swallowed."),
+    "CONFIGURATION_FINGERPRINT": Attribute(
+        "string", _SPANS, "Fingerprint of what `langmeter.describe` says about the object at work; only with `describe`."
+    ),
     "ATTRIBUTION_PREFIX": Attribute(
         "string", _BOTH, "Prefix of attribution keys; on metrics only for keys that are allowed there."
     ),
 }
 
-_NOT_ATTRIBUTES = frozenset({"SCOPE_NAME", "NAMESPACE", "EXCEPTION_EVENT"})
+_NOT_ATTRIBUTES = frozenset({"SCOPE_NAME", "NAMESPACE", "EXCEPTION_EVENT", "DETAILS_EVENT"})
 
 
 def attribute_names() -> dict[str, str]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 from langmeter.version import __version__
 
 if TYPE_CHECKING:
+    from langmeter.attribution_scope import attribution
     from langmeter.errors import PriceFileError, SettingsError
     from langmeter.events import Cost
+    from langmeter.langchain.description import describe
     from langmeter.langchain.handler import CallbackHandler
     from langmeter.langchain.instrumentor import LangChainInstrumentor, flush, instrument, track, uninstrument
     from langmeter.pricing.estimate import estimate
@@ -31,7 +33,9 @@ __all__ = [
     "SettingsError",
     "Usage",
     "__version__",
+    "attribution",
     "call_pricing",
+    "describe",
     "estimate",
     "flush",
     "instrument",
@@ -48,7 +52,9 @@ _HOMES: Final = {
     "Settings": "langmeter.settings",
     "SettingsError": "langmeter.errors",
     "Usage": "langmeter.tracking",
+    "attribution": "langmeter.attribution_scope",
     "call_pricing": "langmeter.pricing.terms",
+    "describe": "langmeter.langchain.description",
     "estimate": "langmeter.pricing.estimate",
     "flush": "langmeter.langchain.instrumentor",
     "instrument": "langmeter.langchain.instrumentor",

@@ -11,6 +11,7 @@ import functools
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec, TypeVar
@@ -61,12 +62,18 @@ def swallow(stage: str, error: Exception) -> None:
         # The type alone: the message of an arbitrary exception may quote a prompt.
         _LOGGER.warning(
             "langmeter failed in %s (%s, %d so far); the application is not affected, some telemetry is missing. "
-            "Set the log level of 'langmeter' to DEBUG for the traceback.",
+            "Set the log level of 'langmeter' to DEBUG for the place.",
             stage,
             type(error).__qualname__,
             count,
         )
-        _LOGGER.debug("langmeter failed in %s", stage, exc_info=error)
+        _LOGGER.debug("langmeter failed in %s: %s at\n%s", stage, type(error).__qualname__, raised_at(error))
+
+
+def raised_at(error: BaseException) -> str:
+    """Where an exception was raised, the outermost frame first: without source lines and messages, which may quote secrets."""
+    frames = traceback.extract_tb(error.__traceback__, limit=-50)
+    return "\n".join(f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames)
 
 
 def guarded(stage: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:

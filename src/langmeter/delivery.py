@@ -19,6 +19,8 @@ from opentelemetry import context as otel_context
 from langmeter import bootstrap, semconv
 from langmeter.boundary import shield
 from langmeter.runs import OpenCall, OpenRun, OpenStep
+from langmeter.telemetry.content_sink import ContentSink
+from langmeter.telemetry.duplicates import NO_CLAIMS, Entries, claims
 from langmeter.telemetry.spans import Spans, parent_context, run_context
 from langmeter.telemetry.step_spans import StepSpans
 from langmeter.version import __version__
@@ -56,8 +58,9 @@ class Delivery:
         self._settings = settings
         tracer = trace.get_tracer(semconv.SCOPE_NAME, __version__, tracer_provider)
         logger = _logs.get_logger(semconv.SCOPE_NAME, __version__, logger_provider)
-        self.spans = Spans(tracer, logger)
-        self.step_spans = StepSpans(tracer, logger)
+        self._contents = ContentSink(settings, logger)
+        self.spans = Spans(tracer, logger, self._contents)
+        self.step_spans = StepSpans(tracer, logger, self._contents)
         self.settled = settled
         self._held: deque[tuple[OpenRun, Record]] = deque()
         self._lock = threading.RLock()
@@ -74,6 +77,10 @@ class Delivery:
             self._open(run, None if parent is None else parent_context(parent.run_id, parent.context))
         else:
             run.ambient = otel_context.get_current()
+
+    def wants_content(self, run: OpenRun) -> bool:
+        """Whether somebody records the content of a run that has begun."""
+        return self._contents.wants(run.span, run.context, is_call=isinstance(run, OpenCall))
 
     def deliver(self, run: OpenRun, record: Record) -> bool:
         """Hand a finished run to its sinks by calling `record`. False if it has to wait, and its span with it."""
@@ -92,8 +99,17 @@ class Delivery:
 
     def _open(self, run: OpenRun, parent: Context | None) -> None:
         run.span = self._start(run, parent)
-        run.context = run_context(run.span, run.run_id, parent if run.ambient is not None else None)
+        base = parent if run.ambient is not None else None
+        run.context = run_context(run.span, run.run_id, base, self._claims(run))
         run.ambient = None
+
+    def _claims(self, run: OpenRun) -> Entries:
+        """What asks other instrumentation not to report the run again."""
+        if not self._settings.suppress_nested:
+            return NO_CLAIMS
+        if isinstance(run, OpenCall):
+            return claims(run.request.operation)
+        return claims(run.request.kind) if isinstance(run, OpenStep) else NO_CLAIMS
 
     def _open_late(self, run: OpenRun) -> None:
         """Open the span of a run that is under way or over, and before it those of the runs around it."""

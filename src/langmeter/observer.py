@@ -125,6 +125,10 @@ class Observer:
                 return self.steps.around(parent_run_id)
         return self.runs.get(current) or self.steps.around(current)
 
+    def wants_content(self, run: OpenRun) -> bool:
+        """Whether somebody records the content of a run that has begun; without that none is read."""
+        return self._delivery.wants_content(run)
+
     def chunk(self, call: OpenCall) -> None:
         """Note that a chunk of a streamed answer has arrived."""
         now = time.perf_counter()
@@ -150,6 +154,8 @@ class Observer:
         """Price a call that has been taken from the table, hand it to the sinks and end its span."""
         delivered = True
         try:
+            if call.configuration is not None:
+                call.request = call.request._replace(parameters=call.configured(call.request.parameters))
             priced = self._billing.billed(call, outcome)
             for tracker in call.trackers:
                 with shield("tracking"):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +25,7 @@ from pydantic import (
     ValidationError,
 )
 
+from langmeter.attribution_keys import checked_keys, checked_metric_keys
 from langmeter.errors import SettingsError
 
 _LOGGER = logging.getLogger("langmeter")
@@ -50,6 +52,8 @@ def _content_mode(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+AttributionKeys = Annotated[Names, AfterValidator(checked_keys)]
+MetricAttributionKeys = Annotated[Names, AfterValidator(checked_metric_keys)]
 NameMap = Annotated[Mapping[str, str], BeforeValidator(_pairs)]
 ContentMode = Annotated[Literal["off", "span", "event", "span_and_event"], BeforeValidator(_content_mode)]
 
@@ -66,20 +70,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
     reserved: ClassVar[frozenset[str]] = frozenset(
         {
-            "content",
-            "content_max_length",
-            "tool_definitions",
-            "redact",
-            "redact_patterns",
-            "attribution_keys",
-            "metric_attribution_keys",
-            "max_attribution_values",
-            "attribution_baggage",
             "limits",
             "limit_store_timeout",
             "records",
-            "describe",
-            "suppress_nested",
         }
     )
     """Names that are settled and do nothing yet: setting one warns, so that nobody relies on it."""
@@ -146,18 +139,20 @@ class Settings(BaseModel):
         default=3_600.0,
         description="Seconds after which a call that never ended is closed as abandoned. Acts in: runs.",
     )
-    attribution_keys: Names = Field(
-        default=(), description="Run metadata keys recorded as attribution on spans. Acts in: langchain.extract."
+    attribution_keys: AttributionKeys = Field(
+        default=(), description="Run metadata keys recorded as attribution on spans. Acts in: langchain.attribution."
     )
-    metric_attribution_keys: Names = Field(
-        default=(), description="Attribution keys allowed on metrics. Acts in: langchain.extract."
+    metric_attribution_keys: MetricAttributionKeys = Field(
+        default=(), description="Attribution keys allowed on metrics. Acts in: langchain.attribution."
     )
     max_attribution_values: PositiveInt = Field(
         default=200,
-        description="Distinct values of one attribution key on metrics; the rest is `__other__`. Acts in: langchain.extract.",
+        description="Distinct values of one attribution key on metrics; the rest is `__other__`. Acts in: langchain.attribution.",
     )
     attribution_baggage: bool = Field(
-        default=False, description="Whether attribution travels as OpenTelemetry baggage. Acts in: langchain.frames."
+        default=False,
+        description="Whether attribution travels as OpenTelemetry baggage, with every request to whomever, and is read from "
+        "it. Acts in: attribution_scope, langchain.attribution.",
     )
     estimates: bool = Field(
         default=True,
@@ -196,11 +191,13 @@ class Settings(BaseModel):
     )
     describe: bool = Field(
         default=False,
-        description="Put a reference to the redacted configuration of models and chains on spans. Acts in: langchain.extract.",
+        description="Put the fingerprint of the redacted configuration (`langmeter.describe`) of a model, embeddings, a "
+        "retriever, an agent or a workflow on its spans. Acts in: langchain.fingerprints.",
     )
     suppress_nested: bool = Field(
         default=True,
-        description="Ask instrumentation of provider SDKs not to count the same call again. Acts in: langchain.frames.",
+        description="Ask instrumentation of provider SDKs not to report a call again that langmeter reports. "
+        "Acts in: telemetry.duplicates, langchain.anthropic_spans.",
     )
 
     if not TYPE_CHECKING:  # type checkers see the constructor that pydantic synthesizes

@@ -49,6 +49,12 @@ class Steps:
         self._delivery.connect(step)
         return step
 
+    def open(self, around: OpenRun | None, request: StepRequest) -> OpenStep:
+        """Open a step that LangChain gives no run; close it with `finish`."""
+        step = OpenStep(None, around, request)
+        self._delivery.connect(step)
+        return step
+
     def pass_by(self, run_id: UUID, around: OpenRun | None) -> None:
         """Remember a run that gets no span, so that those inside it find the run around it."""
         self.table.add(run_id, PassedRun(run_id, around))
@@ -68,6 +74,8 @@ class Steps:
         """Hand a step that has been taken from the table to the sinks and end its span."""
         delivered = True
         try:
+            if step.configuration is not None:
+                step.request = step.request._replace(parameters=step.configured(step.request.parameters))
             finished = _finished(step, failure)
             agent = step.agent if step.request.kind == "execute_tool" else None
             if agent is not None and agent.tally is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import math
 import os
 import threading
 import weakref
@@ -11,13 +10,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from langmeter.events import usd
+from langmeter.value.durations import Durations
+from langmeter.value.response_cache import hit_ratio
 
 if TYPE_CHECKING:
     from langmeter.events import ModelCall, PricedCall
-
-_ACCURACY: Final = 0.01
-_LOG_BASE: Final = math.log((1 + _ACCURACY) / (1 - _ACCURACY))
-_SHORTEST: Final = 1e-6
 
 _trackers: contextvars.ContextVar[tuple[Usage, ...]] = contextvars.ContextVar("langmeter_trackers", default=())
 _all: Final[weakref.WeakSet[Usage]] = weakref.WeakSet()
@@ -38,31 +35,6 @@ def pop(usage: Usage) -> None:
     _trackers.set(tuple(tracker for tracker in _trackers.get() if tracker is not usage))
 
 
-class _Percentiles:
-    """Durations in logarithmic buckets: constant memory, percentiles within 1 % (the DDSketch scheme, Masson et al. 2019)."""
-
-    __slots__ = ("_buckets", "count")
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}
-        self.count = 0
-
-    def add(self, seconds: float) -> None:
-        index = math.ceil(math.log(max(seconds, _SHORTEST)) / _LOG_BASE)
-        self._buckets[index] = self._buckets.get(index, 0) + 1
-        self.count += 1
-
-    def at(self, quantile: float) -> float | None:
-        if not self.count:
-            return None
-        rank, seen = quantile * (self.count - 1), 0
-        for index in sorted(self._buckets):
-            seen += self._buckets[index]
-            if seen > rank:
-                break
-        return 2 * math.exp(index * _LOG_BASE) / (1 + math.exp(_LOG_BASE))
-
-
 class Usage:
     """Calls, tokens, money and time of the model calls made inside a `langmeter.track()` block.
 
@@ -80,8 +52,8 @@ class Usage:
         self._cost = self._saved = self._estimated_cost = 0
         self._output_seconds = 0.0
         self._timed_output_tokens = 0
-        self._durations = _Percentiles()
-        self._first_chunks = _Percentiles()
+        self._durations = Durations()
+        self._first_chunks = Durations()
         self.calls = 0
         """Model calls that went to a provider, failed ones included, cache hits not."""
         self.errors = 0
@@ -142,8 +114,7 @@ class Usage:
     @property
     def hit_ratio(self) -> float | None:
         """Hits divided by hits and misses; None without a look-up."""
-        looked_up = self.cache_hits + self.cache_misses
-        return self.cache_hits / looked_up if looked_up else None
+        return hit_ratio(self.cache_hits, self.cache_misses)
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -159,12 +130,12 @@ class Usage:
     def duration_percentile(self, quantile: float) -> float | None:
         """Seconds that the given share (0 to 1) of the calls stayed under, within 1 %; None without a call."""
         with self._lock:
-            return self._durations.at(quantile)
+            return self._durations.quantile(quantile)
 
     def time_to_first_chunk_percentile(self, quantile: float) -> float | None:
         """Seconds to the first chunk of streamed answers, within 1 %; None without a stream."""
         with self._lock:
-            return self._first_chunks.at(quantile)
+            return self._first_chunks.quantile(quantile)
 
     def record(self, priced: PricedCall) -> None:
         """Count one finished call, here and under its model."""

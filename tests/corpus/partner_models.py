@@ -17,11 +17,14 @@ def _class(module: str, name: str) -> Any:
     return getattr(pytest.importorskip(module, reason=f"{module} is in the `test` extra"), name)
 
 
+def _with_key(module: str, name: str, model: str, **options: Any) -> BaseChatModel:
+    """A chat model of the many classes that take a key and a number of retries by these names."""
+    return _class(module, name)(model=model, api_key=_KEY, max_retries=0, **options)
+
+
 def openai(url: str, **options: Any) -> BaseChatModel:
     # With an address of one's own, langchain-openai asks for no usage in streams unless it is told to.
-    return _class("langchain_openai", "ChatOpenAI")(
-        model="gpt-5", api_key=_KEY, base_url=url, max_retries=0, stream_usage=True, **options
-    )
+    return _with_key("langchain_openai", "ChatOpenAI", "gpt-5", base_url=url, stream_usage=True, **options)
 
 
 def openai_responses(url: str) -> BaseChatModel:
@@ -35,9 +38,7 @@ def azure(url: str) -> BaseChatModel:
 
 
 def anthropic(url: str) -> BaseChatModel:
-    return _class("langchain_anthropic", "ChatAnthropic")(
-        model="claude-sonnet-4-5", api_key=_KEY, base_url=url, max_retries=0
-    )
+    return _with_key("langchain_anthropic", "ChatAnthropic", "claude-sonnet-4-5", base_url=url)
 
 
 def gemini(url: str) -> BaseChatModel:
@@ -63,19 +64,15 @@ def bedrock_text(url: str) -> BaseLanguageModel[Any]:
 
 
 def mistral(url: str) -> BaseChatModel:
-    return _class("langchain_mistralai", "ChatMistralAI")(
-        model="mistral-large-2512", api_key=_KEY, endpoint=url, max_retries=0
-    )
+    return _with_key("langchain_mistralai", "ChatMistralAI", "mistral-large-2512", endpoint=url)
 
 
-def groq(url: str) -> BaseChatModel:
-    return _class("langchain_groq", "ChatGroq")(model="openai/gpt-oss-120b", api_key=_KEY, base_url=url, max_retries=0)
+def groq(url: str, **options: Any) -> BaseChatModel:
+    return _with_key("langchain_groq", "ChatGroq", "openai/gpt-oss-120b", base_url=url, **options)
 
 
 def groq_flex(url: str) -> BaseChatModel:
-    return _class("langchain_groq", "ChatGroq")(
-        model="openai/gpt-oss-120b", api_key=_KEY, base_url=url, max_retries=0, service_tier="flex"
-    )
+    return groq(url, service_tier="flex")
 
 
 def cohere(url: str) -> BaseChatModel:
@@ -87,25 +84,19 @@ def ollama(url: str) -> BaseChatModel:
 
 
 def xai(url: str) -> BaseChatModel:
-    return _class("langchain_xai", "ChatXAI")(model="grok-4", api_key=_KEY, xai_api_base=url, max_retries=0)
+    return _with_key("langchain_xai", "ChatXAI", "grok-4", xai_api_base=url)
 
 
 def deepseek(url: str) -> BaseChatModel:
-    return _class("langchain_deepseek", "ChatDeepSeek")(
-        model="deepseek-chat", api_key=_KEY, api_base=url, max_retries=0
-    )
+    return _with_key("langchain_deepseek", "ChatDeepSeek", "deepseek-chat", api_base=url)
 
 
 def fireworks(url: str) -> BaseChatModel:
-    return _class("langchain_fireworks", "ChatFireworks")(
-        model="accounts/fireworks/models/kimi-k2p5", api_key=_KEY, base_url=url, max_retries=0
-    )
+    return _with_key("langchain_fireworks", "ChatFireworks", "accounts/fireworks/models/kimi-k2p5", base_url=url)
 
 
 def together(url: str) -> BaseChatModel:
-    return _class("langchain_together", "ChatTogether")(
-        model="meta-llama/Llama-3.3-70B-Instruct-Turbo", api_key=_KEY, base_url=url, max_retries=0
-    )
+    return _with_key("langchain_together", "ChatTogether", "meta-llama/Llama-3.3-70B-Instruct-Turbo", base_url=url)
 
 
 def perplexity(url: str) -> BaseChatModel:
@@ -121,15 +112,11 @@ def nvidia(url: str) -> BaseChatModel:
 
 
 def cerebras(url: str) -> BaseChatModel:
-    return _class("langchain_cerebras", "ChatCerebras")(
-        model="llama-3.3-70b", api_key=_KEY, base_url=url, max_retries=0
-    )
+    return _with_key("langchain_cerebras", "ChatCerebras", "llama-3.3-70b", base_url=url)
 
 
 def baseten(url: str) -> BaseChatModel:
-    return _class("langchain_baseten", "ChatBaseten")(
-        model="deepseek-ai/DeepSeek-V3.1", api_key=_KEY, base_url=url, max_retries=0
-    )
+    return _with_key("langchain_baseten", "ChatBaseten", "deepseek-ai/DeepSeek-V3.1", base_url=url)
 
 
 def huggingface(url: str) -> BaseChatModel:

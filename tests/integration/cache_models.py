@@ -50,6 +50,11 @@ def picodollars(prompt: str, price: tuple[int, int] = CHAT_PRICE) -> int:
     return usage["input_tokens"] * price[0] + usage["output_tokens"] * price[1]
 
 
+async def collected(stream: AsyncIterator[Any]) -> list[Any]:
+    """All that an asynchronous stream yields."""
+    return [chunk async for chunk in stream]
+
+
 class Chat(BaseChatModel):
     """A chat model with nothing but `_generate`."""
 

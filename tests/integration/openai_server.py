@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
+
+from loopback import LoopbackHandler, LoopbackServer
 
 Json = dict[str, Any]
 
@@ -42,21 +42,17 @@ _PAUSE = 0.005
 """Seconds before the last event of a stream: long enough for a generation rate to be measured at all."""
 
 
-class OpenAIServer:
+class OpenAIServer(LoopbackServer):
     """`with OpenAIServer() as server:` serves chat, completions, responses and decisions at `server.base_url`.
 
     `refuse` is the status of the next answers, one each; `events` cuts a stream off after so many events, without an error.
     """
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.refuse: list[int] = []
         self.events: int | None = None
         self.requests: list[tuple[str, Json]] = []
-        self._server = _Server(self)
-
-    @property
-    def port(self) -> int:
-        return self._server.server_address[1]
 
     @property
     def base_url(self) -> str:
@@ -67,57 +63,23 @@ class OpenAIServer:
         """The attributes that say where a request went."""
         return {"server.address": "127.0.0.1", "server.port": self.port}
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, owner: OpenAIServer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.owner = owner
-
-
-class _Handler(BaseHTTPRequestHandler):
-    # HTTP/1.0 closes the connection after each answer: no client keeps one that outlives its event loop.
-    server: _Server
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def do_POST(self) -> None:
+class _Handler(LoopbackHandler):
+    def answer(self) -> None:
         owner = self.server.owner
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.received())
         owner.requests.append((self.path, body))
         if owner.refuse:
-            self._send({"error": {"message": "the prompt was: secret", "type": "t", "code": "c"}}, owner.refuse.pop(0))
+            refusal = {"error": {"message": "the prompt was: secret", "type": "t", "code": "c"}}
+            self.send_json(refusal, owner.refuse.pop(0), x_request_id=ANSWER_ID, retry_after_ms="1")
         elif body.get("stream"):
             self._stream(_EVENTS[self.path](body), named=self.path == "/v1/responses")
         else:
-            self._send(_ANSWERS[self.path](body), 200)
-
-    def _send(self, answer: Json, status: int) -> None:
-        data = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("x-request-id", ANSWER_ID)
-        if status >= 400:
-            self.send_header("retry-after-ms", "1")
-        self.end_headers()
-        self.wfile.write(data)
+            self.send_json(_ANSWERS[self.path](body), x_request_id=ANSWER_ID)
 
     def _stream(self, events: list[Json], *, named: bool) -> None:
         limit = self.server.owner.events
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
+        self.start_events()
         try:
             for event in events[:-1] if limit is None else events[:limit]:
                 self._event(event, named=named)

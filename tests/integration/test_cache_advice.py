@@ -20,6 +20,7 @@ from cache_models import (
     StreamingChat,
     SyncOnly,
     Text,
+    collected,
     picodollars,
     usage_of,
 )
@@ -34,10 +35,6 @@ from langmeter.events import usd
 from langmeter.langchain.caching.ghost import chat_hash
 from langmeter.langchain.caching.keys import lookup_key
 from langmeter.listeners import listeners
-
-
-async def _collected(stream):
-    return [chunk async for chunk in stream]
 
 
 def test_the_report_agrees_with_the_bill(instrumented):
@@ -159,7 +156,7 @@ def test_a_ghost_measures_the_hits_before_anyone_installs_a_cache(instrumented):
         model.invoke("a")
         list(model.stream("a"))
         asyncio.run(model.ainvoke("a"))
-        asyncio.run(_collected(model.astream("b")))
+        asyncio.run(collected(model.astream("b")))
         model.batch(["a", "b", "c"])
         with pytest.raises(ProviderError):
             model.invoke("fail")

@@ -20,6 +20,7 @@ from cache_models import (
     StreamingChat,
     SyncOnly,
     Text,
+    collected,
     picodollars,
     statuses,
     total,
@@ -85,13 +86,9 @@ class AsyncOnly(SyncOnly):
         self.entries[prompt, llm_string] = return_val
 
 
-async def _collected(stream):
-    return [chunk async for chunk in stream]
-
-
 def _stream(model, prompt, *, asynchronous):
     if asynchronous:
-        return asyncio.run(_collected(model.astream(prompt)))
+        return asyncio.run(collected(model.astream(prompt)))
     return list(model.stream(prompt))
 
 
@@ -220,7 +217,7 @@ def test_the_global_cache_counts_from_the_moment_it_is_there(instrumented):
 def test_a_model_that_cannot_stream_falls_back_to_invoke_as_ever(instrumented):
     model = cached_stream(AsyncChat(cache=InMemoryCache()))
     assert [chunk.content for chunk in model.stream("a")] == [model.invoke("a").content]
-    asyncio.run(_collected(model.astream("a")))
+    asyncio.run(collected(model.astream("a")))
     assert statuses(instrumented.spans()) == ["miss", "hit", "hit"]
 
 
@@ -232,7 +229,7 @@ def test_hits_and_misses_are_attributed_under_concurrency(instrumented):
     before = len(instrumented.spans())
 
     async def go():
-        await asyncio.gather(*[_collected(model.astream(prompt)) for prompt in prompts])
+        await asyncio.gather(*[collected(model.astream(prompt)) for prompt in prompts])
 
     with langmeter.track() as usage:
         asyncio.run(go())
@@ -272,7 +269,7 @@ def test_a_client_that_is_made_late_is_made_once():
     used = []
     model = cached_stream(LazyClient(cache=InMemoryCache()))
     for prompt in "abc":
-        asyncio.run(_collected(model.astream(prompt, used=used)))
+        asyncio.run(collected(model.astream(prompt, used=used)))
     assert used == [model.client] * 3
 
 
@@ -488,7 +485,7 @@ def test_the_key_is_langchains_own(kind, prompt, arguments):
     cached = cached_stream(model)
     model.invoke(prompt, **arguments)
     list(cached.stream(prompt, **arguments))
-    asyncio.run(_collected(cached.astream(prompt, **arguments)))
+    asyncio.run(collected(cached.astream(prompt, **arguments)))
     cached.invoke(prompt, **arguments)
     assert len(set(cache.asked)) == 1
     assert (len(cache.asked), len(cache.given)) == (4, 1)
@@ -582,7 +579,7 @@ def test_a_chain_streams_from_the_cache(instrumented):
     )
     assert "".join(chain.stream({"x": "a"})) == "one two three"
     assert list(chain.stream({"x": "a"})) == ["one two three"]
-    events = asyncio.run(_collected(chain.astream_events({"x": "a"}, version="v2")))
+    events = asyncio.run(collected(chain.astream_events({"x": "a"}, version="v2")))
     assert [event["data"]["chunk"].content for event in events if event["event"] == "on_chat_model_stream"] == [
         "one two three"
     ]

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.globals import set_llm_cache
-from langchain_core.language_models import BaseLLM
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
 from models import AsyncChat, Boom, Chat, HangingChat, PlainChat, Text, prompts
@@ -54,18 +53,10 @@ class Quiet(PlainChat):
             yield ChatGenerationChunk(message=chunk)
 
 
-class QuietText(BaseLLM):
+class QuietText(Text):
     """A text model that reports no usage, neither for one prompt nor for a batch."""
 
-    model: str = "gpt-3.5-turbo-instruct"
     llm_output: Any = None
-
-    @property
-    def _llm_type(self) -> str:
-        return "fake"
-
-    def _get_ls_params(self, stop=None, **kwargs):
-        return {"ls_provider": "openai", "ls_model_name": self.model, "ls_model_type": "llm"}
 
     def _generate(self, prompts, stop=None, run_manager=None, **kwargs) -> LLMResult:
         return LLMResult(generations=[[Generation(text="y" * 80)] for _ in prompts], llm_output=self.llm_output)

@@ -360,7 +360,7 @@ def test_ruling_16_without_instrument_nothing_is_exported():
     )
     here = Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-c", program, str(here), str(here.parent)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, str(here.parent), str(here)], capture_output=True, text=True, check=False
     )
     assert (done.stdout.strip(), done.returncode) == ("2 1 0 {} 0", 0), done.stderr
 

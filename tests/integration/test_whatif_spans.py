@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from models import Chat
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan
 
 from langmeter.events import TokenUsage
 from langmeter.whatif import Record, RecordError, read, reprice, what_if
@@ -161,6 +162,25 @@ def test_spans_of_other_instrumentation_are_records_without_a_cost():
     assert (result.counts.unrecorded, str(result.unrecorded.no_caching)) == (1, "0.0028")
 
 
+@pytest.mark.parametrize(
+    ("counted", "estimated"),
+    [("gen_ai.usage.input_tokens", False), ("langchain.usage.estimated.input_tokens", True)],
+    ids=["reported", "estimated"],
+)
+def test_embeddings_have_an_input_and_no_output(counted, estimated):
+    attributes = {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "text-embedding-3-small",
+        counted: 1_000_000,
+        "langchain.usage.cost.status": "estimated" if estimated else "priced",
+        "langchain.usage.cost.amount": 0.02,
+    }
+    found = Record.from_span({"attributes": attributes, "start_time": "2026-11-15T12:00:00Z"})
+    assert (found.usage, found.estimated) == (TokenUsage(1_000_000, 0), estimated)
+    assert [each.difference for each in reprice([found]).records] == [0]
+
+
 OTLP = {"startTimeUnixNano": "1794744000000000000"}
 
 
@@ -177,6 +197,17 @@ OTLP = {"startTimeUnixNano": "1794744000000000000"}
         ),
         ({"attributes": 7, **OTLP}, "span: is no span as the SDK or OTLP/JSON write it (TypeError: "),
         ("span", "span: is no span as the SDK or OTLP/JSON write it (AttributeError: "),
+        (
+            ReadableSpan(
+                "chat",
+                attributes={
+                    "langchain.usage.cost.status": "unpriced",
+                    "gen_ai.request.model": "gpt-4o",
+                    "gen_ai.provider.name": "openai",
+                },
+            ),
+            "span: 'start_time' must be unix seconds or ISO 8601 such as 2026-11-22T12:00:00Z, and is missing",
+        ),
         (
             {
                 "attributes": {"langchain.usage.cost.status": "unpriced", "gen_ai.request.model": "gpt-4o"},

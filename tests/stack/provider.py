@@ -63,8 +63,8 @@ class Provider(OpenAIServer):
 
 
 class _Handler(openai_server._Handler):
-    def do_POST(self) -> None:  # noqa: N802  (http.server calls it so)
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def answer(self) -> None:
+        body = json.loads(self.received())
         self.server.owner.requests.append((self.path, body))
         answer = openai_server._ANSWERS[self.path](body)
         prompts = _prompts(body)
@@ -83,7 +83,7 @@ class _Handler(openai_server._Handler):
         ]
         if "messages" in body:
             choices = answer["choices"]
-        self._send({**answer, "id": f"answer to {prompts[0]}", "choices": choices, "usage": usage}, 200)
+        self.send_json({**answer, "id": f"answer to {prompts[0]}", "choices": choices, "usage": usage})
 
 
 def _prompts(body: dict) -> list[str]:

@@ -143,12 +143,15 @@ def test_a_report_names_the_stage_and_the_type_and_never_the_message(caplog):
     assert "sk-123" not in caplog.text
 
 
-def test_the_traceback_is_there_for_those_who_ask(caplog):
+def test_the_traceback_is_there_for_those_who_ask_without_the_message(caplog):
     with caplog.at_level(logging.DEBUG, "langmeter"):
         _divide(1, 0)
+        with shield("reading"):
+            raise ValueError("the prompt said: my key is sk-123")
 
     assert "ZeroDivisionError" in caplog.text
     assert "in _divide" in caplog.text
+    assert "sk-123" not in caplog.text
 
 
 def test_resetting_does_not_wait_for_a_lock_that_nobody_will_release():

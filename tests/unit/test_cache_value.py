@@ -569,6 +569,12 @@ def test_ghost_mode_values_the_hits_that_nobody_had():
     assert (row.lifetimes[3].seconds_saved, row.lifetimes[3].saved_input_tokens) == (3.0, 1_600)
 
 
+def test_embeddings_are_nothing_that_a_response_cache_could_answer():
+    call = _call(usage=TokenUsage(800, 0), model="text-embedding-3-small")
+    embedded = call._replace(call=call.call._replace(request=call.call.request._replace(operation="embeddings")))
+    assert _advised(embedded, ghost=True).report().ghost == ()
+
+
 def test_a_key_that_cannot_be_made_is_not_looked_at(monkeypatch):
     monkeypatch.setattr("langmeter.boundary._strict", False)
     broken = _call(key=1)
@@ -641,7 +647,7 @@ def test_a_report_is_ready_for_json_and_reads_as_tables():
     assert str(report).splitlines() == [
         "Response caches",
         "  cache  model          hits  look-ups  ratio    look-up  saved    net      pays from  net time  saves from  verdict",
-        "  redis  openai/gpt-4o  25    25        100.00%  2.03 s   $0.3000  $0.3000  0.00%      ~-25 s    never       trade-off",
+        "  redis  openai/gpt-4o  25    25        100.00%  1.99 s   $0.3000  $0.3000  0.00%      ~-25 s    never       trade-off",
         "Prompt caches of the providers",
         "  model          calls  read  written  saved    premium  net       even after  never read again",
         "  openai/gpt-4o  1      100   20000    $0.0004  $0.0200  -$0.0196  1 read      0 to 0",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import operator
 from http import HTTPStatus
 from typing import Literal
 
@@ -10,10 +12,10 @@ import openai
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI, OpenAI
+from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
 
-from langmeter.demo import answers, shop
+from langmeter.demo import answers, embeddings, shop
 from langmeter.demo.ledger import Entry, ModelTotals, Usage
 from langmeter.demo.provider import INCIDENTS, Provider
 
@@ -45,6 +47,30 @@ def usage_of(message) -> Usage:
 
 def booked(provider: Provider) -> list[Usage | None]:
     return [entry.usage for entry in provider.ledger.entries]
+
+
+@tool
+def order_state(order_number: str) -> str:
+    """State of an order."""
+    return order_number
+
+
+@tool
+def stock_level(part: Literal["bell", "saddle"]) -> str:
+    """How many are in stock."""
+    return part
+
+
+@tool
+def give_refund(order_number: str, euros: int) -> str:
+    """Pay money back."""
+    return f"{order_number} {euros}"
+
+
+@tool
+def weather_today() -> str:
+    """The weather."""
+    return "fine"
 
 
 class TestUsage:
@@ -130,6 +156,40 @@ class TestAnswers:
         assert answer.content.startswith("Order 4711 is packed. ")
         assert answer.tool_calls == []
 
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_tools_are_called_a_few_at_a_time_until_none_is_left(self, provider, streaming):
+        def answered(call) -> ToolMessage:
+            return ToolMessage(f"Done: {call['name']}. Not told.", tool_call_id=call["id"])
+
+        model = chat(provider, streaming=streaming, stream_usage=True).bind_tools(
+            [order_state, stock_level, give_refund, weather_today]
+        )
+        question = "Where is order 4711, is a bell in stock, and can I have a refund of 24 euros?"
+        messages = [HumanMessage(question)]
+        asked = []
+        while (request := model.invoke(messages)).tool_calls:
+            asked.append([(call["name"], call["args"]) for call in request.tool_calls])
+            messages += [request, *map(answered, request.tool_calls)]
+        assert asked == [
+            [("order_state", {"order_number": "4711"}), ("stock_level", {"part": "bell"})],
+            [("give_refund", {"order_number": "4711", "euros": 24})],
+        ]
+        assert request.text.startswith("Done: order_state. Done: stock_level. Done: give_refund. ")
+        identifiers = [message.tool_call_id for message in messages if isinstance(message, ToolMessage)]
+        assert len(set(identifiers)) == 3
+        assert [entry.usage for entry in provider.ledger.entries][-1] == usage_of(request)
+
+    def test_a_new_question_may_call_the_same_tool_again(self, provider):
+        model = chat(provider).bind_tools([order_state], parallel_tool_calls=False)
+        first = model.invoke("Where is order 4711?")
+        result = ToolMessage("Packed.", tool_call_id=first.tool_calls[0]["id"])
+        messages = [HumanMessage("Where is order 4711?"), first, result, HumanMessage("And order 4712?")]
+        assert model.invoke(messages[:3]).text.startswith("Packed. ")
+        assert [call["args"] for call in model.invoke(messages).tool_calls] == [{"order_number": "4712"}]
+
+    def test_no_tool_is_called_that_the_question_does_not_need(self, provider):
+        assert chat(provider).bind_tools([order_state, weather_today]).invoke("How are you?").tool_calls == []
+
     # langchain-openai 1.0 serialises the parsed object against the wrong type and pydantic says so.
     @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
     @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
@@ -162,6 +222,51 @@ class TestAnswers:
 
         assert run(1) == run(1)
         assert run(1) != run(2)
+
+
+def embedder(provider: Provider, model: str = "text-embedding-3-small", **options) -> OpenAIEmbeddings:
+    address = {"base_url": provider.base_url, "api_key": "demo", "max_retries": 0}
+    return OpenAIEmbeddings(model=model, check_embedding_ctx_length=False, **address, **options)
+
+
+class TestEmbeddings:
+    @pytest.mark.parametrize("form", [{}, {"model_kwargs": {"encoding_format": "float"}}], ids=["packed", "floats"])
+    def test_texts_that_share_words_are_near(self, provider, form):
+        texts = ["The warranty on frames.", "Frames have a long warranty.", "Opening hours on Saturday."]
+        vectors = embedder(provider, **form).embed_documents(texts)
+        assert vectors[0] == pytest.approx(embeddings.vector(texts[0], 1536), abs=1e-6)
+        assert [math.hypot(*vector) for vector in vectors] == pytest.approx([1, 1, 1])
+        near, far = (sum(map(operator.mul, vectors[0], other)) for other in vectors[1:])
+        assert near > 0.5 > far
+        assert booked(provider) == [Usage(sum(map(answers.tokens, texts)), 0)]
+
+    def test_one_request_is_one_call_however_many_texts(self, provider):
+        embedder(provider, dimensions=8).embed_documents(["one", "two", "three"])
+        assert len(embedder(provider, dimensions=8).embed_query("four")) == 8
+        totals = provider.ledger.by_model()["text-embedding-3-small"]
+        assert (totals.calls, totals.input_tokens, totals.output_tokens) == (2, 5, 0)
+
+    def test_numbers_of_tokens_are_a_text_too(self):
+        several = embeddings.request({"model": "m", "input": [[7, 8], [9]]})
+        one = embeddings.request({"model": "m", "input": [7, 8]})
+        assert (several.texts, several.input_tokens) == (("7 8", "9"), 3)
+        assert (one.texts, one.input_tokens) == (("7 8",), 2)
+
+    def test_a_text_without_words_has_a_vector(self):
+        assert embeddings.vector("?", 4) == [1.0, 0.0, 0.0, 0.0]
+
+    def test_a_model_does_what_it_is_made_for(self, provider):
+        with pytest.raises(openai.NotFoundError, match="not one for this endpoint"):
+            embedder(provider, model="gpt-4o").embed_query("Hi")
+        with pytest.raises(openai.NotFoundError, match="not one for this endpoint"):
+            chat(provider, "text-embedding-3-small").invoke("Hi")
+        with pytest.raises(openai.BadRequestError, match="context holds 8191 tokens"):
+            embedder(provider).embed_query("too long " * 8000)
+        assert [(entry.status, entry.usage) for entry in provider.ledger.entries] == [
+            (404, None),
+            (404, None),
+            (400, None),
+        ]
 
 
 class TestRefusals:

@@ -8,9 +8,18 @@ from typing import Any
 
 import httpx
 import pytest
+from langchain_core.embeddings import Embeddings
 from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 
-from langmeter.langchain.providers import Directory, Endpoint, endpoint_in, endpoint_of, parse_endpoint, provider_name
+from langmeter.langchain.providers import (
+    Directory,
+    Endpoint,
+    embeddings_provider,
+    endpoint_in,
+    endpoint_of,
+    parse_endpoint,
+    provider_name,
+)
 
 NOWHERE = Endpoint(None, None)
 GEMINI = Endpoint("generativelanguage.googleapis.com", 443)
@@ -73,6 +82,47 @@ VERTEX = Endpoint("europe-west4-aiplatform.googleapis.com", 443)
 )
 def test_the_table_of_providers(class_name, ls_provider, expected):
     assert provider_name(ls_provider, class_name) == expected
+
+
+def named(*names):
+    """A class of embeddings, the last of classes with these names of which each is the base of the next."""
+    cls = Embeddings
+    for name in names:
+        cls = type(name, (cls,), {})
+    return cls
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["OpenAIEmbeddings"], "openai"),
+        (["AzureOpenAIEmbeddings"], "azure.ai.openai"),
+        (["OpenAIEmbeddings", "AzureOpenAIEmbeddings"], "azure.ai.openai"),
+        (["AzureAIEmbeddingsModel"], "azure.ai.inference"),
+        (["AzureAIOpenAIApiEmbeddingsModel"], "azure.ai.openai"),
+        (["BedrockEmbeddings"], "aws.bedrock"),
+        (["VertexAIEmbeddings"], "gcp.vertex_ai"),
+        (["GoogleGenerativeAIEmbeddings"], "gcp.gen_ai"),
+        (["MistralAIEmbeddings"], "mistral_ai"),
+        (["CohereEmbeddings"], "cohere"),
+        (["OllamaEmbeddings"], "ollama"),
+        (["FireworksEmbeddings"], "fireworks"),
+        (["TogetherEmbeddings"], "together"),
+        (["NVIDIAEmbeddings"], "nvidia"),
+        (["WatsonxEmbeddings"], "ibm.watsonx.ai"),
+        (["HuggingFaceEmbeddings"], "huggingface"),
+        (["HuggingFaceEndpointEmbeddings"], "huggingface"),
+        (["PerplexityEmbeddings"], "perplexity"),
+        (["OpenAIEmbeddings", "EmbeddingsOfMine"], "openai"),
+    ],
+)
+def test_the_table_of_providers_of_embeddings(names, expected):
+    assert embeddings_provider(named(*names)) == expected
+
+
+@pytest.mark.parametrize(("endpoint", "expected"), [(GEMINI, "gcp.gemini"), (VERTEX, "gcp.vertex_ai")])
+def test_embeddings_of_google_are_told_by_their_endpoint(endpoint, expected):
+    assert embeddings_provider(named("GoogleGenerativeAIEmbeddings"), endpoint) == expected
 
 
 @pytest.mark.parametrize(

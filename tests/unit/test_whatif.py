@@ -182,6 +182,19 @@ def test_cache_hits_unpriced_and_estimated_calls_are_told_apart():
     )
 
 
+def test_embeddings_are_not_what_a_chat_model_would_have_done():
+    chat, embedding = (
+        record(),
+        record(TokenUsage(10_000, 0), "text-embedding-3-small", cost=200 * MICRO, embeddings=True),
+    )
+    mixed = what_if([chat, embedding], model="gpt-4.1")
+    assert (mixed.counts.calls, mixed.counts.embeddings, mixed.recorded) == (1, 1, Decimal("0.0035"))
+    assert "Left out, because embeddings are other work than the model's: 1 call." in mixed.assumptions
+    alone = what_if([embedding, embedding], model="text-embedding-3-large")
+    assert (alone.counts.calls, alone.counts.embeddings, alone.same_caching) == (2, 0, Decimal("0.0026"))
+    assert what_if([chat, embedding], provider="azure").counts.calls == 2
+
+
 def test_a_model_that_nobody_knows_prices_nothing():
     result = what_if([record(), hit()], model="no-such-model")
     assert (result.provider, result.counts) == (None, Counts(unpriced=1, cache_hits=1))

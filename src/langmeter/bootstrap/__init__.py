@@ -6,6 +6,7 @@ do (`providers`, `exporters`, `outlets`, `reader`) are imported on a thread of t
 
 from __future__ import annotations
 
-from langmeter.bootstrap.lifecycle import ensure, flush, pending, prefetch, when_settled
+from langmeter.bootstrap.checks import is_proxy
+from langmeter.bootstrap.lifecycle import ensure, flush, owns, pending, prefetch, when_settled
 
-__all__ = ["ensure", "flush", "pending", "prefetch", "when_settled"]
+__all__ = ["ensure", "flush", "is_proxy", "owns", "pending", "prefetch", "when_settled"]

@@ -112,12 +112,16 @@ def _protocol(signal: Signal) -> Protocol:
 
 
 def endpoint(signal: Signal, protocol: Protocol) -> str:
-    """Where the exporter of `signal` sends to, as its user wrote it."""
-    return (
+    """Where the exporter of `signal` sends to, for messages: as its user wrote it, without user, password and query."""
+    written = (
         standard_variable(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
         or standard_variable("OTEL_EXPORTER_OTLP_ENDPOINT")
         or _DEFAULT_ENDPOINT[protocol]
     )
+    # By hand: gRPC takes `host:port`, which a parser of URLs reads as a scheme and a path.
+    scheme, slashes, rest = written.partition("//") if "//" in written else ("", "", written)
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{authority.rpartition('@')[2]}{slash}{path}".partition("?")[0]
 
 
 def _fail_fast_options(kind: type[Any], signal: Signal, protocol: Protocol) -> Callable[[], dict[str, Any]]:

@@ -318,6 +318,11 @@ def pending() -> bool:
     return _lifecycle.pending
 
 
+def owns(provider: object) -> bool:
+    """Whether langmeter has set up this provider itself."""
+    return any(pipeline.provider is provider for pipeline in _lifecycle.pipelines)
+
+
 def when_settled(callback: Callback) -> None:
     """Run `callback` once no set-up is pending: at once, or else on the set-up thread, in the order of the calls.
 

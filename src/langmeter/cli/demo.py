@@ -17,6 +17,7 @@ from rich.console import Console
 import langmeter
 from langmeter import semconv
 from langmeter.cli.collector import SIGNALS, destinations
+from langmeter.demo.extras import COMMAND
 from langmeter.demo.session import replay, serve
 from langmeter.demo.summary import Outcome, print_summary
 from langmeter.demo.view import Dashboard, Nothing, PlainLines
@@ -104,7 +105,7 @@ def run_demo(options: Options) -> int:
     if options.as_json:
         sys.stdout.write(json.dumps(_document(options, result, export), indent=2) + "\n")
     else:
-        outcome = Outcome(result.seconds, result.interrupted, tuple(_remarks(result)))
+        outcome = Outcome(result.seconds, result.interrupted, tuple(_remarks(result)), result.logbook)
         print_summary(console, result.usage, outcome, list(_where_to_look(export)))
     notes.show()
     return _INTERRUPTED if result.interrupted else 0
@@ -151,7 +152,9 @@ def _document(options: Options, result: Result, export: Export) -> dict[str, Any
             "seconds": round(result.seconds, 3),
             "interrupted": result.interrupted,
             "failures": result.failures,
+            "not_installed": [extra.package for extra in result.missing],
         },
+        "work": result.logbook.to_dict() if result.logbook is not None else None,
         "provider": result.ledger.to_dict() if result.ledger is not None else None,
         "otlp": export._asdict(),
     }
@@ -168,6 +171,9 @@ def _remarks(result: Result) -> Iterator[str]:
             f"Calls without a known price: {result.usage.unpriced_calls}. No price list has their model, or nothing tells what "
             "they used. They are counted, never billed as 0."
         )
+    if result.missing:
+        without = ", ".join(f"{extra.package} ({extra.without})" for extra in result.missing)
+        yield f"Not installed: {without}. To see everything: {COMMAND}"
     if result.skipped:
         yield f"Left out, because no installed LangChain class can make them: {len(result.skipped)} of the recorded exchanges."
 
@@ -176,7 +182,7 @@ def _where_to_look(export: Export) -> Iterator[tuple[str, str]]:
     if export.live:
         service = standard_variable("OTEL_SERVICE_NAME")
         yield "sent to", export.url if export.delivered else f"{export.url}, but not everything arrived in time"
-        yield "traces", f'service.name = "{service}": one span for every call'
+        yield "traces", f'service.name = "{service}": one trace for every request, its agents, tools and calls in it'
         yield "metrics", f"{semconv.COST.name}, {semconv.CACHE_SAVED_COST.name}, {semconv.INFERENCE_DURATION.name}"
         yield "Grafana", "http://localhost:3000, if the Collector is the one of the container below"
         yield "container", _ALL_IN_ONE

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from langmeter.bootstrap import checks
+from langmeter.cli import other_instrumentation
 from langmeter.cli.collector import SIGNALS, destinations
 from langmeter.settings import CONTENT_VARIABLE, Settings, standard_flag, standard_variable, table
 from langmeter.version import __version__
@@ -72,6 +73,7 @@ def _findings() -> dict[str, Any]:
     return {
         "langmeter": __version__,
         "installed": {name: _installed(name) for name in _PACKAGES},
+        "other_instrumentation": [other._asdict() for other in other_instrumentation.installed(settings)],
         "providers": _providers(settings),
         "destinations": {
             signal: [{**found._asdict(), "answers": answers.get(found.url)} for found in targets[signal]]
@@ -157,6 +159,7 @@ def _problems(
         yield f"nobody answers at {url} ({signals}); start a Collector there, or set OTEL_EXPORTER_OTLP_ENDPOINT"
     if _export_interval() is None:
         yield f"{_INTERVAL} is {standard_variable(_INTERVAL)!r}: give a positive number of milliseconds, or unset it"
+    yield from other_instrumentation.problems(settings)
 
 
 def _print(console: Console, findings: dict[str, Any]) -> None:
@@ -180,6 +183,9 @@ def _print(console: Console, findings: dict[str, Any]) -> None:
             ("service.instance.id", findings["service_instance_id"]),
         ],
     )
+    if findings["other_instrumentation"]:
+        others = findings["other_instrumentation"]
+        _section(console, "other instrumentation", ((other["package"], _manner(other)) for other in others))
     rows = [(setting["name"], setting["value"], setting["source"]) for setting in findings["settings"]]
     _section(console, "settings", ((name, f"{value!s:24} {source}") for name, value, source in rows))
     if not findings["problems"]:
@@ -193,6 +199,11 @@ def _describe(found: dict[str, Any]) -> str:
         return f"exporter {found['exporter']}"
     state = "answers" if found["answers"] else "nobody answers"
     return f"{found['url']} by {found['protocol']}, {found['variable'] or 'default'}: {state}"
+
+
+def _manner(other: dict[str, Any]) -> str:
+    again = "silent inside langmeter's calls" if other["silent"] else "reports calls a second time"
+    return f"{other['sees']}: {again}"
 
 
 def _section(console: Console, title: str, rows: Any) -> None:

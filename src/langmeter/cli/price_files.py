@@ -13,7 +13,7 @@ from rich.text import Text
 from langmeter.cli.price_figures import complain, dollars, figures, iso, plain, print_json
 from langmeter.errors import PriceFileError
 from langmeter.pricing.cards import Card
-from langmeter.pricing.catalog import GenaiPrices, PricingUnavailableError, Subject
+from langmeter.pricing.catalog import GenaiPrices, PricingUnavailableError, Subject, nothing_below
 from langmeter.pricing.price_files.file import read_price_file
 from langmeter.pricing.whatif.model_providers import providers_of
 
@@ -135,7 +135,7 @@ def _replaced(match: Match) -> str:
     now = time.time()
     provider = match.provider or next(iter(providers_of(match.model, now)), None)
     try:
-        card = GenaiPrices().card(Subject(provider or "", match.model), now, lambda *_: None)
+        card = GenaiPrices().card(Subject(provider or "", match.model), now, nothing_below)
     except PricingUnavailableError:
         card = None
     if not isinstance(card, Card) or card.source.match == "loose":

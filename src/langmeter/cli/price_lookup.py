@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from langmeter.cli.price_figures import complain
 from langmeter.pricing import notices
 from langmeter.pricing.cards import Unpriced
-from langmeter.pricing.catalog import AnyCard, Catalog, GenaiPrices, PricingUnavailableError, Subject
+from langmeter.pricing.catalog import AnyCard, Catalog, GenaiPrices, PricingUnavailableError, Subject, nothing_below
 from langmeter.pricing.names import clean_model, nearest
 from langmeter.pricing.whatif.model_providers import MAKERS, providers_of
 from langmeter.settings import Settings
@@ -53,14 +53,10 @@ def _period(subject: Subject, card: AnyCard, at: float) -> tuple[float, float]:
     soon = table.period(subject, at)[1]
     since, until = card.valid_from, math.inf if soon - _A_MOMENT < card.valid_until <= soon else card.valid_until
     if not isinstance(card, Unpriced) and card.source.name == table.name:
-        own = table.card(subject._replace(model=clean_model(subject.model or "")), at, _nothing_below)
+        own = table.card(subject._replace(model=clean_model(subject.model or "")), at, nothing_below)
         if own is not None:
             return max(since, own.valid_from), min(until, own.valid_until)
     return since, until
-
-
-def _nothing_below(_subject: Subject, _at: float) -> None:
-    return None
 
 
 def unix_seconds(at: datetime | None) -> float:

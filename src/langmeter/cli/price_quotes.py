@@ -90,7 +90,7 @@ def show_quote(
     if as_json:
         print_json(_facts(model, chosen, instant, cost, tokens))
     else:
-        _print(Console(highlight=False), f"{chosen}", model, cost, tokens)
+        _print(Console(highlight=False), chosen, model, cost, tokens)
     return 0
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import runpy
 import sys
-from pathlib import Path
-from types import TracebackType
 
 import typer
 
 import langmeter
+from langmeter.cli.program import NoSuchProgramError, own_traceback, run_as_main
 
 COVERS = "the program's main thread, its tasks, and the threads that LangChain starts for them"
+_FAILED = 1
+_INTERRUPTED = 130
 
 
 def run_program(program: str, arguments: tuple[str, ...], *, as_module: bool, as_json: bool) -> None:
-    """Run the program as Python would. Whatever it raises, `SystemExit` included, goes through unchanged.
+    """Run the program as Python would: its output, its tracebacks and its exit status are those of plain Python.
 
     Telemetry covers the whole process. The totals of `as_json` are those of `track()` around the program and say what
     they cover.
@@ -25,43 +24,27 @@ def run_program(program: str, arguments: tuple[str, ...], *, as_module: bool, as
     Raises:
         BadParameter: there is no such program.
     """
-    _check(program, as_module=as_module)
-    sys.argv = [program, *arguments]
     langmeter.instrument()
     with langmeter.track() as usage:
         try:
-            if as_module:
-                sys.path.insert(0, str(Path.cwd()))
-                runpy.run_module(program, run_name="__main__", alter_sys=True)
-            else:
-                sys.path.insert(0, str(Path(program).resolve().parent))
-                runpy.run_path(program, run_name="__main__")
-        except Exception as error:  # noqa: BLE001  (whatever the program raised)
-            # As Python itself would show it: without the frames that led here.
-            sys.excepthook(type(error), error, _own_frames(error))
-            raise SystemExit(1) from None
+            run_as_main(program, arguments, as_module=as_module)
+        except NoSuchProgramError as error:
+            raise typer.BadParameter(str(error)) from None
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001  (whatever the program raised, Ctrl-C included)
+            raise SystemExit(_shown(error)) from None
         finally:
             if as_json:
                 typer.echo(json.dumps({**usage.to_dict(), "covers": COVERS}), err=True)
 
 
-def _own_frames(error: BaseException) -> TracebackType | None:
-    """The traceback of the program alone, from its first frame on."""
-    traceback = own = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == "<frozen runpy>":
-            own = traceback.tb_next
-        traceback = traceback.tb_next
-    return own
+def _shown(error: BaseException) -> int:
+    """Show an exception as Python itself would, without the frames that led to the program; returns the exit status.
 
-
-def _check(program: str, *, as_module: bool) -> None:
-    if as_module:
-        try:
-            found = importlib.util.find_spec(program) is not None
-        except (ImportError, ValueError):
-            found = False
-        if not found and not Path(*program.split(".")).with_suffix(".py").is_file():
-            raise typer.BadParameter(f"no module named {program!r}; check the name and the environment")
-    elif not Path(program).exists():
-        raise typer.BadParameter(f"no file {program!r}; give the path of a Python file, or -m and a module's name")
+    An interrupt exits with the status that a shell gives it, because the command line library that called us would take
+    the exception for its own.
+    """
+    error.__traceback__ = own_traceback(error)
+    sys.excepthook(type(error), error, error.__traceback__)
+    return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else _FAILED

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langmeter.demo import shop
+from langmeter.demo.examples import example
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
 _REASONING_STEP = 64
+_CALLS_AT_ONCE = 2
+_TELLING_WORD = 5
 _WRITTEN = dict(shop.FREQUENT_QUESTIONS)
 
 
@@ -28,6 +30,8 @@ class Model(NamedTuple):
     tokens_per_second: float
     context: int = 128_000
     reasons: bool = False
+    embeds: bool = False
+    """Whether it turns texts into vectors; `tokens_per_second` is then how fast it reads."""
 
 
 MODELS: Mapping[str, Model] = {
@@ -39,6 +43,7 @@ MODELS: Mapping[str, Model] = {
     "o4-mini": Model("o4-mini-2025-04-16", 0.07, 1510, reasons=True),
     "gpt-3.5-turbo-instruct": Model("gpt-3.5-turbo-instruct", 0.03, 860, context=4_096),
     "pedal-7b": Model("pedal-7b", 0.02, 380),
+    "text-embedding-3-small": Model("text-embedding-3-small", 0.02, 40_000, context=8_191, embeds=True),
 }
 
 
@@ -49,6 +54,13 @@ class Tool(NamedTuple):
     parameters: Mapping[str, Any]
 
 
+class ToolCall(NamedTuple):
+    """A function that the model asks for, with its arguments as JSON."""
+
+    name: str
+    arguments: str
+
+
 class Question(NamedTuple):
     """A request without the form that one of the APIs gives it."""
 
@@ -56,16 +68,19 @@ class Question(NamedTuple):
     system: str
     messages: tuple[str, ...]
     """The texts of the conversation after the system prompt, oldest first."""
+    text: str
+    """What is asked: the user's last message."""
     tools: tuple[Tool, ...] = ()
     tool_results: tuple[str, ...] = ()
+    """Those since the user's last message."""
+    called: tuple[str, ...] = ()
+    """Names of the tools that were asked for since the user's last message."""
+    forced: str | None = None
+    """The tool that the model has to call."""
+    parallel: bool = True
+    """Whether it may call several at once."""
     schema: Mapping[str, Any] | None = None
     max_tokens: int | None = None
-
-    @property
-    def text(self) -> str:
-        """What is asked: the last message that is not a tool's result."""
-        spoken = [message for message in self.messages if message not in self.tool_results]
-        return spoken[-1] if spoken else ""
 
     @property
     def input_tokens(self) -> int:
@@ -77,14 +92,13 @@ class Question(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the model says: a text, or a call of a tool."""
+    """What the model says: a text, or calls of tools."""
 
     text: str
     output_tokens: int
     """Reasoning included."""
     reasoning_tokens: int = 0
-    tool: str | None = None
-    """Name of the tool to call; `text` then holds its arguments as JSON."""
+    calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
 
 
@@ -101,15 +115,29 @@ def draw(seed: int, *parts: str) -> int:
 def compose(question: Question, seed: int) -> Reply:
     """The answer to one question."""
     reasoning = _reasoning_tokens(question, seed)
-    if question.tools and not question.tool_results:
-        tool = question.tools[draw(seed, question.text, "tool") % len(question.tools)]
-        arguments = json.dumps(_example(tool.parameters, "", question.text, tool.parameters))
-        return Reply(arguments, tokens(tool.name + arguments) + reasoning, reasoning, tool.name, "tool_calls")
-    if question.schema:
-        text = json.dumps(_example(question.schema, "", question.text, question.schema))
-    else:
-        text = _prose(question, seed)
+    calls = tuple(_call(tool, question.text) for tool in _wanted(question))
+    if calls:
+        size = sum(tokens(call.name + call.arguments) for call in calls)
+        return Reply("", size + reasoning, reasoning, calls, "tool_calls")
+    text = json.dumps(example(question.schema, question.text)) if question.schema else _prose(question, seed)
     return _shortened(text, reasoning, question.max_tokens)
+
+
+def _wanted(question: Question) -> tuple[Tool, ...]:
+    """The tools to call next: those not called yet whose name has a word of the question, a few at a time."""
+    left = [tool for tool in question.tools if tool.name not in question.called]
+    if question.forced is not None:
+        return tuple(tool for tool in left if tool.name == question.forced)
+    fitting = [tool for tool in left if _fits(tool.name, question.text.lower())]
+    return tuple(fitting[: _CALLS_AT_ONCE if question.parallel else 1])
+
+
+def _fits(tool: str, text: str) -> bool:
+    return any(word in text for word in tool.split("_") if len(word) >= _TELLING_WORD)
+
+
+def _call(tool: Tool, text: str) -> ToolCall:
+    return ToolCall(tool.name, json.dumps(example(tool.parameters, text)))
 
 
 def _shortened(text: str, reasoning: int, limit: int | None) -> Reply:
@@ -127,28 +155,8 @@ def _reasoning_tokens(question: Question, seed: int) -> int:
 def _prose(question: Question, seed: int) -> str:
     if question.text in _WRITTEN:
         return _WRITTEN[question.text]
-    opening = f"{question.tool_results[-1]} " if question.tool_results else ""
+    found = [result.partition(".")[0] for result in question.tool_results]
     first = draw(seed, question.text, "prose")
-    length = 3 + first % 3
+    length = 1 if found else 3 + first % 3
     sentences = [shop.STOCK_SENTENCES[(first + step) % len(shop.STOCK_SENTENCES)] for step in range(length)]
-    return opening + " ".join(sentences)
-
-
-def _example(schema: Mapping[str, Any], name: str, text: str, root: Mapping[str, Any]) -> Any:
-    """A value that fits a JSON schema and, where words allow it, the text."""
-    if "$ref" in schema:
-        return _example(root["$defs"][schema["$ref"].rpartition("/")[2]], name, text, root)
-    if "enum" in schema:
-        return next((value for value in schema["enum"] if str(value).lower() in text.lower()), schema["enum"][-1])
-    kind = schema.get("type", "string")
-    if kind == "object":
-        return {key: _example(part, key, text, root) for key, part in schema.get("properties", {}).items()}
-    if kind == "array":
-        return [_example(schema.get("items", {}), name, text, root)]
-    return {"integer": schema.get("minimum", 1), "boolean": "!" in text}.get(kind, _words(name, text))
-
-
-def _words(name: str, text: str) -> str:
-    """A text for a field: the order number where the field asks for one, else the beginning of the text."""
-    number = re.search(r"\d{4}", text)
-    return number.group() if number and "order" in name else " ".join(text.split()[:9]).rstrip(".,")
+    return " ".join([*(f"{result}." for result in found), *sentences])

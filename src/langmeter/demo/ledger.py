@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Usage(NamedTuple):
-    """Billed tokens of one answer; `cached` is a part of `input`, `reasoning` a part of `output`."""
+    """Billed tokens of one answer; `cached` is a part of `input`, `reasoning` a part of `output`. Embeddings have no output."""
 
     input: int
     output: int
@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     status: int
     """HTTP status of the answer."""
     prompts: int = 1
-    """Prompts in the request: a text model takes several at once."""
+    """Prompts in the request: a text model takes several at once. The texts of one embeddings request count as one."""
     usage: Usage | None = None
     """None where the answer told the client no usage: errors, and streams that were not asked for it."""
 

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self, cast
 
-from langmeter.demo import wire
+from langmeter.demo import embeddings, wire
 from langmeter.demo.answers import MODELS, Question, compose, draw, tokens
 from langmeter.demo.ledger import Entry, Ledger, Usage
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 API_KEY = "demo"
 _CACHED_FROM = 1024
 _CACHED_STEP = 128
-_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+_EMBEDDINGS = "/v1/embeddings"
+_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", _EMBEDDINGS)
 
 INCIDENTS: Mapping[str, tuple[int, HTTPStatus]] = {
     "gpt-4.1": (2, HTTPStatus.INTERNAL_SERVER_ERROR),
@@ -77,15 +78,7 @@ class Provider:
     def answer(self, questions: tuple[Question, ...]) -> wire.Answer:
         """The answer to one request, or a `Refusal`."""
         model = questions[0].model
-        if model not in MODELS:
-            raise Refusal(
-                HTTPStatus.NOT_FOUND, f"The model `{model}` does not exist", "invalid_request_error", "model_not_found"
-            )
-        self._incident(model)
-        size = max(question.input_tokens for question in questions)
-        if size > MODELS[model].context:
-            text = f"This model's context holds {MODELS[model].context} tokens, the prompt has {size}"
-            raise Refusal(HTTPStatus.BAD_REQUEST, text, "invalid_request_error", "context_length_exceeded")
+        self._admit(model, max(question.input_tokens for question in questions), embeds=False)
         replies = tuple(compose(question, self.seed) for question in questions)
         usage = Usage(
             sum(question.input_tokens for question in questions),
@@ -95,12 +88,31 @@ class Provider:
         )
         return wire.Answer(f"demo-{next(self._numbers)}", MODELS[model].release, replies, usage)
 
+    def embed(self, asked: embeddings.EmbeddingRequest) -> wire.Json:
+        """The vectors for one request, or a `Refusal`."""
+        self._admit(asked.model, max(map(tokens, asked.texts)), embeds=True)
+        return embeddings.response(asked, MODELS[asked.model].release)
+
     def wait(self, model: str, generated: float, *, first: bool = False, text: str = "") -> None:
         """Take the time for some tokens, and before the first ones for reading the prompt."""
         if self.speed > 0:
             pace = MODELS[model]
             mood = 0.7 + draw(self.seed, model, text, "mood") % 1000 / 1250 if first else 1.0
             time.sleep((pace.first_token * mood * first + generated / pace.tokens_per_second) / self.speed)
+
+    def _admit(self, model: str, size: int, *, embeds: bool) -> None:
+        """Refuse a model that there is not, what it cannot do, the incidents, and a text that it cannot hold."""
+        if model not in MODELS:
+            raise Refusal(
+                HTTPStatus.NOT_FOUND, f"The model `{model}` does not exist", "invalid_request_error", "model_not_found"
+            )
+        if MODELS[model].embeds != embeds:
+            text = f"The model `{model}` is not one for this endpoint"
+            raise Refusal(HTTPStatus.NOT_FOUND, text, "invalid_request_error")
+        self._incident(model)
+        if size > MODELS[model].context:
+            text = f"This model's context holds {MODELS[model].context} tokens, the prompt has {size}"
+            raise Refusal(HTTPStatus.BAD_REQUEST, text, "invalid_request_error", "context_length_exceeded")
 
     def _incident(self, model: str) -> None:
         with self._lock:
@@ -149,18 +161,29 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one request."""
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
-        model = str(body.get("model"))
-        prompts = len(body["prompt"]) if isinstance(body.get("prompt"), list) else 1
         try:
             self._refuse_strangers()
-            questions = wire.questions(self.path, body)
-            answer = self._provider.answer(questions)
+            if self.path == _EMBEDDINGS:
+                self._embed(embeddings.request(body))
+            else:
+                self._generate(body)
         except Refusal as refusal:
-            self._provider.ledger.book(Entry(model, refusal.status, prompts))
+            prompts = len(body["prompt"]) if isinstance(body.get("prompt"), list) else 1
+            self._provider.ledger.book(Entry(str(body.get("model")), refusal.status, prompts))
             self._send(refusal.status, refusal.body)
-            return
+
+    def _embed(self, asked: embeddings.EmbeddingRequest) -> None:
+        body = self._provider.embed(asked)
+        self._provider.ledger.book(Entry(asked.model, HTTPStatus.OK, usage=Usage(asked.input_tokens, 0)))
+        self._provider.wait(asked.model, asked.input_tokens, first=True, text=asked.texts[0])
+        self._send(HTTPStatus.OK, body)
+
+    def _generate(self, body: wire.Json) -> None:
+        questions = wire.questions(self.path, body)
+        model = questions[0].model
+        answer = self._provider.answer(questions)
         reported = answer.usage if wire.wants_usage(self.path, body) else None
-        self._provider.ledger.book(Entry(model, HTTPStatus.OK, prompts, reported))
+        self._provider.ledger.book(Entry(model, HTTPStatus.OK, len(questions), reported))
         if body.get("stream"):
             self._stream(questions[0], answer, with_usage=reported is not None)
         else:

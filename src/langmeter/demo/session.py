@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import langmeter
+from langmeter.demo.extras import Extra, missing
 from langmeter.demo.provider import Provider
 from langmeter.demo.workload import STEPS_PER_ROUND, Action, SupportDesk
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from langmeter.demo.ledger import Ledger
+    from langmeter.demo.logbook import Logbook
     from langmeter.demo.view import View
     from langmeter.tracking import Usage
 
@@ -33,6 +35,10 @@ class Result(NamedTuple):
     """The provider's own books; None in a replay."""
     skipped: tuple[str, ...] = ()
     """Recorded exchanges that no installed class can make, each with the reason."""
+    logbook: Logbook | None = None
+    """What the application did beside calling models; None in a replay."""
+    missing: tuple[Extra, ...] = ()
+    """Packages whose part of the application was left out."""
 
 
 class _Stage:
@@ -63,7 +69,7 @@ def serve(view_of: Callable[[Usage, str], View], *, rounds: int, seed: int, spee
             stage.view.progress(done, rounds * STEPS_PER_ROUND, f"round {round_number} of {rounds}")
 
         seconds, interrupted = _timed(lambda: desk.work(rounds, on_step))
-    return Result(usage, seconds, interrupted, stage.failures, provider.ledger)
+    return Result(usage, seconds, interrupted, stage.failures, provider.ledger, logbook=desk.logbook, missing=missing())
 
 
 def replay(view_of: Callable[[Usage, str], View], directory: Path) -> Result:

@@ -159,6 +159,28 @@ TICKETS: tuple[str, ...] = (
     "Thank you for the new saddle, order 4822. Could you send me the receipt once more?",
 )
 
+ORDER_QUESTIONS: tuple[str, ...] = (
+    "Where is my order {order}, and do you have a child seat in stock?",
+    "Is a rain cape in stock? I would add it to order {order}.",
+    "What does the handbook say about returns? I would like to send back order {order}.",
+    "Order {order} has two dents. Can I have a refund of 30 euros?",
+)
+"""Questions for the agent, to be filled with an order's number."""
+
+LONG_ORDER_QUESTION = (
+    "Order {order} came without its bell. What does the handbook say about returns, is a bell in stock, and can I have a "
+    "refund of 24 euros?"
+)
+"""A question that takes the agent more than one look."""
+
+HANDBOOK_QUESTIONS: tuple[str, ...] = (
+    "How long is the warranty on a frame?",
+    "What does it cost to rent a cargo bicycle?",
+    "May I have my puncture repaired on a Saturday?",
+    "What pressure do tyres of 37 millimetres take?",
+    "How long does a drive error take that needs the manufacturer?",
+)
+
 FAULTS: tuple[str, ...] = (
     (
         "The chain skips in the two smallest gears since the cassette was changed. The cable is new. Find the likely "

@@ -8,6 +8,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from langmeter.demo.clients import EMBEDDING_MODEL
 from langmeter.demo.figures import duration, money, rate, share
 from langmeter.demo.tables import models_table
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from langmeter.demo.logbook import Kind, Logbook
     from langmeter.tracking import Usage
 
 
@@ -26,6 +28,8 @@ class Outcome(NamedTuple):
     interrupted: bool
     remarks: tuple[str, ...] = ()
     """What a reader should know about the figures, one line each."""
+    logbook: Logbook | None = None
+    """What was done beside model calls."""
 
 
 def print_summary(console: Console, usage: Usage, outcome: Outcome, where_to_look: Sequence[tuple[str, str]]) -> None:
@@ -33,7 +37,7 @@ def print_summary(console: Console, usage: Usage, outcome: Outcome, where_to_loo
     title = "interrupted, so far" if outcome.interrupted else "summary"
     console.print(Rule(Text(f"{title} after {outcome.seconds:.1f} s", "bold"), style="dim", align="left"))
     console.print()
-    console.print(_pairs(_figures(usage)))
+    console.print(_pairs([*_figures(usage), *_work(usage, outcome.logbook)]))
     console.print()
     console.print(models_table(usage, console.width, footer=True))
     for remark in outcome.remarks:
@@ -65,6 +69,35 @@ def _figures(usage: Usage) -> list[tuple[str, str]]:
         ("latency", f"{latency}; first chunk of a stream p50 {first_chunk}"),
         ("speed", f"{rate(usage.tokens_per_second)} output tokens/s"),
     ]
+
+
+def _work(usage: Usage, logbook: Logbook | None) -> list[tuple[str, str]]:
+    """Agents, tools, workflows and retrievals as the application counted them; embeddings as they were billed."""
+    pairs = []
+    if logbook is not None:
+        kinds: tuple[tuple[Kind, str], ...] = (
+            ("agent", "agents"),
+            ("tool", "tools"),
+            ("workflow", "workflows"),
+            ("retrieval", "retrievals"),
+        )
+        pairs = [(title, _by_name(logbook, kind)) for kind, title in kinds if logbook.total(kind)]
+    embeddings = usage.by_model.get(EMBEDDING_MODEL)
+    if embeddings is not None:
+        pairs.append(
+            ("embeddings", f"{embeddings.calls}, {embeddings.input_tokens:,} tokens, {money(embeddings.cost_usd)}")
+        )
+    return pairs
+
+
+def _by_name(logbook: Logbook, kind: Kind) -> str:
+    parts = []
+    for work, number in sorted(logbook.done.items()):
+        remarks = ((logbook.failed[work], "failed"), (logbook.stopped[work], "waited for approval"))
+        told = ", ".join(f"{times} {what}" for times, what in remarks if times)
+        if work.kind == kind:
+            parts.append(f"{work.name} {number}" + (f" ({told})" if told else ""))
+    return parts[0] if len(parts) == 1 else f"{logbook.total(kind)}: {', '.join(parts)}"
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> Table:

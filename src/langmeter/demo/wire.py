@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from langmeter.demo.answers import Question, Reply, Tool
+from langmeter.demo.answers import Question, Reply, Tool, ToolCall
 
 if TYPE_CHECKING:
     from langmeter.demo.ledger import Usage
@@ -44,7 +44,8 @@ def questions(path: str, body: Json) -> tuple[Question, ...]:
     if path.endswith("/responses"):
         return (_responses_question(body),)
     prompts = body["prompt"] if isinstance(body["prompt"], list) else [body["prompt"]]
-    return tuple(Question(body["model"], "", (prompt,), max_tokens=body.get("max_tokens")) for prompt in prompts)
+    limit = body.get("max_tokens")
+    return tuple(Question(body["model"], "", (prompt,), prompt, max_tokens=limit) for prompt in prompts)
 
 
 def wants_usage(path: str, body: Json) -> bool:
@@ -62,30 +63,42 @@ def _text(content: object) -> str:
 
 def _chat_question(body: Json) -> Question:
     spoken = [message for message in body["messages"] if message["role"] not in {"system", "developer"}]
+    asked = max((at for at, message in enumerate(spoken) if message["role"] == "user"), default=-1)
+    turn = spoken[asked + 1 :]
     form = body.get("response_format") or {}
+    choice = body.get("tool_choice")
     return Question(
         body["model"],
         _instructions(body["messages"]),
-        tuple(_text(message.get("content")) for message in spoken),
-        tuple(Tool(tool["function"]["name"], tool["function"]["parameters"]) for tool in body.get("tools") or ()),
-        tuple(_text(message["content"]) for message in spoken if message["role"] == "tool"),
-        form["json_schema"]["schema"] if form.get("type") == "json_schema" else None,
-        body.get("max_completion_tokens") or body.get("max_tokens"),
+        tuple(_said(message) for message in spoken),
+        _text(spoken[asked].get("content")) if asked >= 0 else "",
+        tools=tuple(Tool(tool["function"]["name"], tool["function"]["parameters"]) for tool in body.get("tools") or ()),
+        tool_results=tuple(_text(message["content"]) for message in turn if message["role"] == "tool"),
+        called=tuple(call["name"] for message in turn for call in _functions(message)),
+        forced=choice["function"]["name"] if isinstance(choice, Mapping) else None,
+        parallel=body.get("parallel_tool_calls") is not False,
+        schema=form["json_schema"]["schema"] if form.get("type") == "json_schema" else None,
+        max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
     )
+
+
+def _said(message: Json) -> str:
+    """All that a message makes the model read: its text, and the calls that it made."""
+    calls = (call["name"] + call["arguments"] for call in _functions(message))
+    return _text(message.get("content")) + "".join(calls)
+
+
+def _functions(message: Json) -> list[Json]:
+    return [call["function"] for call in message.get("tool_calls") or ()]
 
 
 def _responses_question(body: Json) -> Question:
+    """A request of the Responses API, which calls no tools here."""
     items = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
-    results = tuple(_text(item["output"]) for item in items if item.get("type") == "function_call_output")
-    spoken = [item for item in items if item.get("role") in {"user", "assistant"}]
-    return Question(
-        body["model"],
-        body.get("instructions") or _instructions(items),
-        (*(_text(item.get("content")) for item in spoken), *results),
-        tuple(Tool(tool["name"], tool["parameters"]) for tool in body.get("tools") or ()),
-        results,
-        max_tokens=body.get("max_output_tokens"),
-    )
+    spoken = tuple(_text(item.get("content")) for item in items if item.get("role") in {"user", "assistant"})
+    instructions = body.get("instructions") or _instructions(items)
+    text = spoken[-1] if spoken else ""
+    return Question(body["model"], instructions, spoken, text, max_tokens=body.get("max_output_tokens"))
 
 
 def _instructions(messages: Sequence[Json]) -> str:
@@ -142,14 +155,14 @@ def _usage(usage: Usage) -> Json:
 
 
 def _message(reply: Reply, identifier: str) -> Json:
-    if reply.tool is None:
+    if not reply.calls:
         return {"role": "assistant", "content": reply.text, "refusal": None}
-    call = {"name": reply.tool, "arguments": reply.text}
-    return {
-        "role": "assistant",
-        "content": None,
-        "tool_calls": [{"id": f"call_{identifier}", "type": "function", "function": call}],
-    }
+    calls = [{**_identity(identifier, index), "function": call._asdict()} for index, call in enumerate(reply.calls)]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+def _identity(identifier: str, index: int) -> Json:
+    return {"id": f"call_{identifier}_{index}", "type": "function"}
 
 
 def _pieces(text: str) -> list[str]:
@@ -157,27 +170,34 @@ def _pieces(text: str) -> list[str]:
 
 
 def _share(reply: Reply) -> float:
-    """Tokens for each piece of the text."""
-    return (reply.output_tokens - reply.reasoning_tokens) / max(len(_pieces(reply.text)), 1)
+    """Tokens for each piece of what is said."""
+    texts = (reply.text, *(call.arguments for call in reply.calls))
+    return (reply.output_tokens - reply.reasoning_tokens) / max(sum(len(_pieces(text)) for text in texts), 1)
 
 
 def _chat_chunks(answer: Answer, *, with_usage: bool) -> Iterator[Chunk]:
     head = _head(answer, "chat.completion.chunk")
     reply = answer.replies[0]
-    identity: Json = {"id": f"call_{answer.identifier}", "type": "function"}
 
     def chunk(delta: Json, tokens: float = 0.0, finish: str | None = None) -> Chunk:
         return Chunk({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}, tokens)
 
-    yield chunk({"role": "assistant", "content": "" if reply.tool is None else None}, reply.reasoning_tokens)
-    if reply.tool is not None:
-        yield chunk({"tool_calls": [{"index": 0, **identity, "function": {"name": reply.tool, "arguments": ""}}]})
+    yield chunk({"role": "assistant", "content": None if reply.calls else ""}, reply.reasoning_tokens)
     for piece in _pieces(reply.text):
-        call = {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
-        yield chunk({"content": piece} if reply.tool is None else call, _share(reply))
+        yield chunk({"content": piece}, _share(reply))
+    for index, call in enumerate(reply.calls):
+        for delta, tokens in _call_deltas(call, _identity(answer.identifier, index), _share(reply)):
+            yield chunk({"tool_calls": [{"index": index, **delta}]}, tokens)
     yield chunk({}, finish=reply.finish_reason)
     if with_usage:
         yield Chunk({**head, "choices": [], "usage": _usage(answer.usage)})
+
+
+def _call_deltas(call: ToolCall, identity: Json, share: float) -> Iterator[tuple[Json, float]]:
+    """The parts of one call in a stream, each with the tokens that were generated for it."""
+    yield {**identity, "function": {"name": call.name, "arguments": ""}}, 0.0
+    for piece in _pieces(call.arguments):
+        yield {"function": {"arguments": piece}}, share
 
 
 def _text_chunks(answer: Answer, *, with_usage: bool) -> Iterator[Chunk]:

@@ -1,7 +1,8 @@
 """The application that the demo watches: the support desk of a bicycle shop, built with LangChain.
 
-Nothing here knows of instrumentation. It is an ordinary program with chains, caches, tools, streams, fallbacks and
-retries, and with the failures that ordinary programs meet; those are caught here and reported like any other outcome.
+Nothing here knows of instrumentation. It is an ordinary program with chains, caches, tools, an agent, a retriever, a graph,
+streams, fallbacks and retries, and with the failures that ordinary programs meet; those are caught here and reported like
+any other outcome.
 """
 
 from __future__ import annotations
@@ -14,21 +15,26 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, cast
 
 from langchain_core.caches import BaseCache, InMemoryCache
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI, OpenAI
 from openai import OpenAIError, RateLimitError
 from pydantic import BaseModel, SecretStr
 
 from langmeter.demo import shop
+from langmeter.demo.clients import Clients
+from langmeter.demo.extras import installed
+from langmeter.demo.handbook_search import CHAIN, HandbookSearch
+from langmeter.demo.logbook import Logbook
+from langmeter.demo.order_agent import AGENT, asked, order_agent
+from langmeter.demo.refund_desk import RefundDesk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-STEPS_PER_ROUND = 12
+STEPS_PER_ROUND = 14
+_APPROVED = 0.8
 _CONVERSATIONS = ("Which tyres suit a rider who is always late?", "How do I carry a cello on a bicycle?")
 _LONG_TEXT = "Rewrite the whole parts list in verse: " + "tube, tyre, chain, " * 900
 
@@ -54,29 +60,29 @@ class Ticket(BaseModel):
     urgent: bool
 
 
-@tool
-def look_up_order(order_number: str) -> str:
-    """State of an order in the shop's books."""
-    return f"Order {order_number} was packed yesterday and is waiting at the counter."
-
-
 class SupportDesk:
     """The application, to be used in a `with` block. `report` is called after every action, in the thread of `work`."""
 
     def __init__(self, base_url: str, *, seed: int, scratch: Path, report: Callable[[Action], None]) -> None:
         """Take the provider's address, a directory for the SQLite cache, and a seed that decides what customers ask."""
-        self._base_url = base_url
+        self._clients = Clients(base_url)
         self._random = random.Random(seed)  # noqa: S311  (picks questions, not keys)
         self._report = report
         # One event loop for the whole application: the client keeps its connections, and they belong to a loop.
         self._loop = asyncio.Runner()
-        self._faq_model = self._chat("gpt-4o-mini", temperature=0, cache=InMemoryCache())
-        self._triage_model = self._chat("gpt-4.1-mini", temperature=0, cache=_persistent_cache(scratch / "triage.db"))
-        self._writer = self._text_model(cache=InMemoryCache(), max_tokens=90)
-        self._retried = self._chat("o4-mini", reasoning_effort="low").with_retry(
+        chat = self._clients.chat
+        self._faq_model = chat("gpt-4o-mini", temperature=0, cache=InMemoryCache())
+        self._triage_model = chat("gpt-4.1-mini", temperature=0, cache=_persistent_cache(scratch / "triage.db"))
+        self._writer = self._clients.text_model(cache=InMemoryCache(), max_tokens=90)
+        self._retried = chat("o4-mini", reasoning_effort="low").with_retry(
             retry_if_exception_type=(RateLimitError,),
             wait_exponential_jitter=False,  # the local provider is ready again at once
         )
+        self.logbook = Logbook()
+        self._handbook = HandbookSearch(self._clients, self.logbook) if installed("numpy") else None
+        self._agent = order_agent(self._clients, self.logbook, [self._handbook.tool] if self._handbook else [])
+        self._refunds = RefundDesk(self._clients, self.logbook) if installed("langgraph") else None
+        self._indexed = False
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +96,9 @@ class SupportDesk:
             self.frequent_questions,
             self.conversation,
             self.triage,
+            self.handbook_search,
             self.order_desk,
+            self.refunds,
             self.workshop_diagnosis,
             self.newsletter,
             self.frequent_questions,
@@ -116,14 +124,14 @@ class SupportDesk:
 
     def conversation(self) -> None:
         """Streams: the handbook as a system prompt, which the provider caches; one without usage, one left early."""
-        model = self._chat("gpt-4o", stream_usage=True)
+        model = self._clients.chat("gpt-4o", stream_usage=True)
         for question in _CONVERSATIONS:
             with self._action("conversation", question):
                 list(model.stream(_with_handbook(question)))
         with self._action("conversation", "A client that asks for no usage"):
-            list(self._chat("gpt-4o-mini", stream_usage=False).stream("Wish me a good ride."))
+            list(self._clients.chat("gpt-4o-mini", stream_usage=False).stream("Wish me a good ride."))
         with self._action("conversation", "A reader who closes the page"):
-            stream = self._chat("gpt-4o-mini", stream_usage=False).stream("Explain gear ratios to me.")
+            stream = self._clients.chat("gpt-4o-mini", stream_usage=False).stream("Explain gear ratios to me.")
             list(itertools.islice(stream, 4))
             cast("Any", stream).close()
 
@@ -134,27 +142,55 @@ class SupportDesk:
             with self._action("triage", ticket):
                 sorter.invoke([SystemMessage("Sort this message."), HumanMessage(ticket)])
 
+    def handbook_search(self) -> None:
+        """Retrieval: the handbook's sections as vectors, once, and then a chain that answers from the nearest ones."""
+        if self._handbook is None:
+            return
+        if not self._indexed:
+            with self._action("handbook", "Its sections become vectors"):
+                self._handbook.index()
+            self._indexed = True
+        first, second = self._random.sample(shop.HANDBOOK_QUESTIONS, 2)
+        with self._action("handbook", first):
+            self._handbook.answers.invoke(first)
+            self.logbook.note("workflow", CHAIN)
+        with self._action("handbook", second):
+            self._loop.run(_awaited(self._handbook.answers.ainvoke(second)))
+            self.logbook.note("workflow", CHAIN)
+
     def order_desk(self) -> None:
-        """A tool: the model asks for an order, the application looks it up, the model answers."""
-        model = self._chat("gpt-4o").bind_tools([look_up_order])
-        question = f"Where is my order {self._random.randint(4700, 4899)}?"
+        """An agent with tools, one of which cannot always be reached: called, and streamed on the event loop."""
+        question = shop.LONG_ORDER_QUESTION.format(order=self._order())
+        with self._action("order desk", question):
+            self._agent.invoke(asked(question))
+            self.logbook.note("agent", AGENT)
+        question = self._random.choice(shop.ORDER_QUESTIONS).format(order=self._order())
 
         async def serve() -> None:
-            messages: list[BaseMessage] = [*_with_handbook(question)]
-            request = await model.ainvoke(messages)
-            messages.append(request)
-            messages += [_result(call) for call in request.tool_calls]
-            await model.ainvoke(messages)
+            _ = [state async for state in self._agent.astream(asked(question))]
 
         with self._action("order desk", question):
             self._loop.run(serve())
+            self.logbook.note("agent", AGENT)
+
+    def refunds(self) -> None:
+        """A graph that is interrupted: a large refund waits for a person, and is taken up again."""
+        if self._refunds is None:
+            return
+        small, large = self._order(), self._order()
+        with self._action("refund", f"24 euros for order {small}"):
+            self._refunds.ask(small, 24)
+        with self._action("refund", f"85 euros for order {large}: waits for Marta"):
+            self._refunds.ask(large, 85)
+        with self._action("refund", f"85 euros for order {large}: Marta has decided"):
+            self._refunds.decide(large, approved=self._random.random() < _APPROVED)
 
     def workshop_diagnosis(self) -> None:
         """Reasoning: a model behind a rate limit, tried again when it says so, and one on the Responses API."""
         for fault in self._random.sample(shop.FAULTS, 2):
             with self._action("diagnosis", fault):
                 self._retried.invoke(fault)
-        thinker = self._chat("gpt-5-mini", use_responses_api=True)
+        thinker = self._clients.chat("gpt-5-mini", use_responses_api=True)
         fault = self._random.choice(shop.FAULTS)
 
         async def think() -> None:
@@ -165,7 +201,7 @@ class SupportDesk:
 
     def newsletter(self) -> None:
         """A batch in threads and one on the event loop."""
-        translate = _prompt("Translate into Dutch.") | self._chat("gpt-4o-mini", temperature=0.3)
+        translate = _prompt("Translate into Dutch.") | self._clients.chat("gpt-4o-mini", temperature=0.3)
         items = [{"question": item} for item in shop.NEWSLETTER]
 
         async def translated() -> None:
@@ -182,18 +218,18 @@ class SupportDesk:
         with self._action("product texts", f"{len(wanted)} prompts in one request"):
             self._writer.batch([f"Praise {product}." for product in wanted])
         with self._action("product texts", "A slogan, streamed"):
-            list(self._text_model(max_tokens=40).stream("A slogan for a bicycle bell:"))
+            list(self._clients.text_model(max_tokens=40).stream("A slogan for a bicycle bell:"))
 
     def escalation(self) -> None:
         """Fallbacks: when the first model breaks, a second one answers."""
-        model = self._chat("gpt-4.1").with_fallbacks([self._chat("gpt-4o")])
+        model = self._clients.chat("gpt-4.1").with_fallbacks([self._clients.chat("gpt-4o")])
         for ticket in self._random.sample(shop.TICKETS, 2):
             with self._action("escalation", ticket):
                 model.invoke(_with_handbook(f"Write a reply that Marta can sign: {ticket}"))
 
     def second_opinion(self) -> None:
         """The Responses API without a stream."""
-        model = self._chat("gpt-5-mini", use_responses_api=True, reasoning={"effort": "low"})
+        model = self._clients.chat("gpt-5-mini", use_responses_api=True, reasoning={"effort": "low"})
         question = self._random.choice(shop.FREQUENT_QUESTIONS)[0]
         with self._action("second opinion", question):
             model.invoke(_with_handbook(f"Is this question urgent? {question}"))
@@ -201,18 +237,18 @@ class SupportDesk:
     def house_model(self) -> None:
         """A model of the shop's own that no price list knows, and one asked for a very short answer."""
         with self._action("house model", "A model without a public price"):
-            self._chat("pedal-7b").invoke("Name three parts of a bicycle.")
+            self._clients.chat("pedal-7b").invoke("Name three parts of a bicycle.")
         with self._action("house model", "At most 12 tokens"):
-            self._chat("gpt-4o-mini", max_completion_tokens=12).invoke("Describe the harbour.")
+            self._clients.chat("gpt-4o-mini", max_completion_tokens=12).invoke("Describe the harbour.")
 
     def mishaps(self) -> None:
         """What goes wrong in every program: a prompt that is too long, a wrong key, a misspelt model."""
         with self._action("mishaps", "A prompt longer than the model's context"):
-            self._text_model().invoke(_LONG_TEXT)
+            self._clients.text_model().invoke(_LONG_TEXT)
         with self._action("mishaps", "A wrong key"):
-            self._chat("gpt-4o-mini", api_key=SecretStr("expired")).invoke("Hello?")
+            self._clients.chat("gpt-4o-mini", api_key=SecretStr("expired")).invoke("Hello?")
         with self._action("mishaps", "A misspelt model"):
-            self._chat("gpt-4oo").invoke("Hello?")
+            self._clients.chat("gpt-4oo").invoke("Hello?")
 
     # -- what the steps are made of ------------------------------------------------------------------------------------
 
@@ -238,14 +274,8 @@ class SupportDesk:
                 chosen.append(question)
         return chosen
 
-    def _chat(self, model: str, **options: Any) -> ChatOpenAI:
-        # Retries of the client itself would be invisible to every observer, so this application retries in LangChain.
-        address: dict[str, Any] = {"base_url": self._base_url, "api_key": SecretStr("demo"), "max_retries": 0}
-        return ChatOpenAI(model=model, **(address | options))
-
-    def _text_model(self, **options: Any) -> OpenAI:
-        address: dict[str, Any] = {"base_url": self._base_url, "api_key": SecretStr("demo"), "max_retries": 0}
-        return OpenAI(model="gpt-3.5-turbo-instruct", **(address | options))
+    def _order(self) -> str:
+        return str(self._random.randint(4700, 4899))
 
 
 def _prompt(instruction: str) -> ChatPromptTemplate:
@@ -256,8 +286,8 @@ def _with_handbook(question: str) -> list[BaseMessage]:
     return [SystemMessage(shop.HANDBOOK), HumanMessage(question)]
 
 
-def _result(call: Any) -> ToolMessage:
-    return ToolMessage(look_up_order.invoke(call["args"]), tool_call_id=call["id"])
+async def _awaited(work: Awaitable[object]) -> None:
+    await work
 
 
 def _persistent_cache(path: Path) -> BaseCache:

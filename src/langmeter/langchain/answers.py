@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 _EMPTY: Final[Mapping[str, Any]] = {}
-_RUN_PREFIX: Final = "lc_run--"
+# How LangChain names a message without an id after the run that made it, and how it did before 1.0, which stored answers
+# keep: the prefix, the run id, and `-<index>` if it came from `generate`.
+_RUN_PREFIXES: Final = ("lc_run--", "run--", "run-")
 _RUN_ID_LENGTH: Final = 36
 
 # Provider value -> the conventions' finish reason; anything else passes through in lower case.
@@ -87,12 +89,9 @@ def read(result: Any) -> ModelResponse:
 
 
 def made_by(result: Any, run_ids: tuple[UUID | None, ...]) -> bool:
-    """Whether one of these runs made the answer: LangChain names a message without an id after the run that made it."""
-    first = next(iter(_choices(result)), None)
-    name = getattr(getattr(first, "message", None), "id", None)
-    if not isinstance(name, str):
-        return False
-    return any(name.startswith((f"lc_run--{run_id}", f"run-{run_id}")) for run_id in run_ids)
+    """Whether one of these runs made the answer, as far as the name of its first message tells."""
+    maker = _maker(_choices(result))
+    return maker is not None and any(maker == str(run_id) for run_id in run_ids)
 
 
 def is_closing(token: Any, chunk: Any) -> bool:
@@ -242,17 +241,25 @@ def _counted_elsewhere(choices: list[Any], output: Mapping[str, Any], usage: Rep
 def _response_id(choices: list[Any], output: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:
     found = _first_name(facts, output, _ID_KEYS)
     if found is None and choices:
-        found = name_in(getattr(getattr(choices[0], "message", None), "id", None))
-    # LangChain puts its own run id in place of a missing one.
-    return None if found is None or found.startswith(("lc_run-", "run-")) else found
+        found = name_in(_message_id(choices))
+    return found if _run_named_in(found) is None else None
 
 
 def _maker(choices: list[Any]) -> str | None:
-    """The run id in the name that LangChain gives to a message without an id: `lc_run--<run id>-<index>`."""
-    name = getattr(getattr(choices[0], "message", None), "id", None) if choices else None
-    if not isinstance(name, str) or not name.startswith(_RUN_PREFIX):
+    """The id of the run that made the answer; None where the provider gave the message an id of its own."""
+    return _run_named_in(_message_id(choices))
+
+
+def _message_id(choices: list[Any]) -> Any:
+    return getattr(getattr(choices[0], "message", None), "id", None) if choices else None
+
+
+def _run_named_in(message_id: Any) -> str | None:
+    """The run id that LangChain put in place of a missing message id; None for a provider's own id."""
+    if not isinstance(message_id, str) or not message_id.startswith(_RUN_PREFIXES):
         return None
-    return name[len(_RUN_PREFIX) : len(_RUN_PREFIX) + _RUN_ID_LENGTH]
+    prefix = next(prefix for prefix in _RUN_PREFIXES if message_id.startswith(prefix))
+    return message_id[len(prefix) : len(prefix) + _RUN_ID_LENGTH]
 
 
 def _finish_reasons(choices: list[Any], metadata: list[Mapping[str, Any]]) -> tuple[str, ...]:

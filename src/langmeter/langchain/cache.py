@@ -247,7 +247,7 @@ def _note(
             event = CacheLookup("bypass", type_of(cache))
         else:
             event = CacheLookup("miss", type_of(cache), duration)
-        frame.lookups.append(Lookup(event, call.prompt, call.started, outcome))
+        frame.lookups.append(Lookup(event, call.prompt, call.started, outcome, found if outcome is not None else None))
 
 
 def _snake_case(name: str) -> str:

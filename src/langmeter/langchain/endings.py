@@ -8,7 +8,8 @@ from langchain_core.outputs import LLMResult
 
 from langmeter import semconv
 from langmeter.events import Failure, ModelResponse, ReportedUsage
-from langmeter.langchain import answers, extract
+from langmeter.langchain import answers, captured, extract
+from langmeter.langchain.capture import add
 from langmeter.runs import OpenStep
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def close_failed(observer: Observer, run_id: UUID | None, error: BaseException, 
         elif response is not None:
             # Where LangChain shows no part of a stream, at most its last chunk had arrived.
             call.answer = response if outcome.partial is not None else _NOTHING if call.streams else None
+        add(call, captured.answer_content, call.answer)
     finally:
         observer.finish(call, outcome)
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from langmeter import semconv
-from langmeter.boundary import shield, swallow
+from langmeter.boundary import raised_at, shield, swallow
 from langmeter.events import Failure, ModelRequest, ModelResponse, Operation, ParameterValue
 from langmeter.langchain import answers
+from langmeter.langchain.attribution import NOTHING, Attributed
 from langmeter.langchain.names import LONGEST, clean, name_in
 from langmeter.langchain.providers import Endpoint, endpoint_in, provider_name
 from langmeter.langchain.terms import deployment, pricing_terms
@@ -102,6 +103,7 @@ def model_request(
     options: Any = None,
     endpoint: Endpoint | None = None,
     class_name: str | None = None,
+    attributed: Attributed = NOTHING,
 ) -> ModelRequest:
     """The request of a start callback. `endpoint` and `class_name` come from the model object, where it is known."""
     metadata = metadata if isinstance(metadata, Mapping) else {}
@@ -115,7 +117,9 @@ def model_request(
         _request_model(metadata, params, serialized),
         endpoint.address,
         endpoint.port,
-        _parameters(params, options, metadata, provider),
+        _parameters(params, options, metadata, provider) + attributed.prompt,
+        attributed.span,
+        attributed.metric,
         deployment=deployment(params, serialized),
         terms=pricing_terms(params, options, metadata),
     )
@@ -246,5 +250,4 @@ def _stack(error: BaseException, *, with_message: bool) -> str:
     """The stack of an exception; without source lines and message unless asked for, since both may quote secrets."""
     if with_message:
         return clean("".join(traceback.format_exception(error)))
-    frames = traceback.extract_tb(error.__traceback__, limit=-50)
-    return "\n".join(f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames)
+    return raised_at(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -11,8 +10,10 @@ from opentelemetry import context as otel_context
 
 from langmeter.boundary import guarded
 from langmeter.events import CacheLookup, ModelResponse
-from langmeter.langchain import answers, extract
-from langmeter.langchain.caching.ghost import chat_hash, text_hash
+from langmeter.langchain import answers, captured, extract, fingerprints, runnables
+from langmeter.langchain.attribution import Attribution
+from langmeter.langchain.caching.ghost import DeferredHash, chat_hash, text_hash
+from langmeter.langchain.capture import add, capture
 from langmeter.langchain.content_size import CallContent
 from langmeter.langchain.endings import close_failed, own_answer
 from langmeter.langchain.state import Frame, current_frame
@@ -86,6 +87,7 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
         if observer is None:
             observer = observer_for(settings or Settings(), Providers(tracer_provider, meter_provider))
         self.observer = observer
+        self.attribution = Attribution(observer.settings)
 
     # -- copies: LangChain's own tracers do the same, and deep-copying a model must not copy locks ------------------
 
@@ -108,7 +110,10 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
         if call is not None and self.observer.settings.estimates:
             call.content = CallContent(messages[0], kwargs.get("invocation_params"))
         if call is not None and self._keyed():
-            call.key = functools.partial(chat_hash, serialized, messages[0], kwargs.get("invocation_params"))
+            call.key = DeferredHash(chat_hash, serialized, messages[0], kwargs.get("invocation_params"))
+        given = kwargs.get("invocation_params"), kwargs.get("options"), self.observer.settings
+        capture(self.observer, call, captured.call_content, messages[0], *given)
+        self._add_variables(call, kwargs.get("parent_run_id"))
 
     @guarded("on_llm_start")
     def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -125,9 +130,11 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
         if self.observer.settings.estimates:
             call.content = CallContent(prompts[0], None, shares_usage=batched)
         if self._keyed():
-            call.key = functools.partial(text_hash, prompts[0], kwargs.get("invocation_params"))
+            call.key = DeferredHash(text_hash, prompts[0], kwargs.get("invocation_params"))
         if frame is not None and frame.cache is not None:
             call.cache = frame.missed(prompts[0])
+        capture(self.observer, call, captured.prompt_content, prompts[0])
+        self._add_variables(call, kwargs.get("parent_run_id"))
 
     def on_llm_new_token(self, token: Any = None, *, run_id: UUID, chunk: Any = None, **_: Any) -> None:
         """Note a chunk. LangChain passes `token` by position or by name, as text or as a list; its content is not read."""
@@ -151,6 +158,7 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
         if call is not None:
             outcome = ModelResponse()
             call.answer = response
+            add(call, captured.answer_content, response)
             try:
                 outcome = own_answer(extract.model_response(response), response, call)
             finally:
@@ -175,24 +183,26 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
     ) -> None:
         """Open a chain, or the call of a decision model."""
         if run_type == "llm":
-            self._start_decision(serialized, run_id=run_id, parent_run_id=parent_run_id, **kwargs)
+            self._start_decision(serialized, inputs, run_id=run_id, parent_run_id=parent_run_id, **kwargs)
         elif self.sees_steps():
-            self.start_chain(run_id, parent_run_id, run_type=run_type, **kwargs)
+            self.start_chain(run_id, parent_run_id, inputs=inputs, run_type=run_type, **kwargs)
 
     @guarded("on_chain_start")
-    def _start_decision(self, serialized: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        self._start("chat", serialized, run_id, kwargs)
+    def _start_decision(self, serialized: Any, inputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        call = self._start("chat", serialized, run_id, kwargs)
+        capture(self.observer, call, captured.chain_content, inputs)
 
-    def on_chain_end(self, outputs: Any, *, run_id: UUID, **_: Any) -> None:
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Close a chain, or the call of a decision model."""
         if run_id in self.observer.runs:
             self._end_decision(outputs, run_id)
         else:
-            self.end_chain(run_id)
+            self.end_chain(run_id, outputs, kwargs.get("inputs"))
 
     @guarded("on_chain_end")
     def _end_decision(self, outputs: Any, run_id: UUID) -> None:
         outcome = ModelResponse()
+        add(self.observer.runs.get(run_id), captured.chain_answer_content, outputs)
         try:
             outcome = extract.decision_response(outputs)
         finally:
@@ -220,6 +230,12 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
         active = installed.handler
         return self.retired or (active is not None and active is not self and not active.steps_back)
 
+    def _add_variables(self, call: OpenCall | None, sequence: UUID | None) -> None:
+        """Add what the prompt before the call in the same sequence was filled with."""
+        if call is not None and call.captured is not None:
+            around = self.observer.steps.table.get(sequence)
+            add(call, captured.prompt_variables_content, around.prompt_variables if around is not None else None)
+
     def _keyed(self) -> bool:
         """Whether calls come with the hash that ghost mode knows equal calls by."""
         return listeners.want_keys or self.observer.settings.cache_ghost
@@ -242,9 +258,12 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
             options=kwargs.get("options"),
             endpoint=model.endpoint if model is not None else None,
             class_name=model.class_name if model is not None else None,
+            attributed=self.attribution.read(kwargs.get("metadata")),
         )
         waits = frame is not None and model is not None and frame.waits
         call = self.observer.begin(run_id, kwargs.get("parent_run_id"), request, tracked=first, waits=waits)
+        if call is not None and self.observer.settings.describe:
+            call.configuration = fingerprints.shared.of(runnables.calling_runnable())
         if call is not None and frame is not None and model is not None:
             _enter(frame, call, run_id)
         return call

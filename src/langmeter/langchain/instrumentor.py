@@ -14,14 +14,18 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from langmeter import bootstrap, tracking
+from langmeter.attribution_scope import propagation
 from langmeter.boundary import shield
 from langmeter.errors import SettingsError
+from langmeter.langchain.anthropic_spans import anthropic_spans
 from langmeter.langchain.cache import CacheWatch
+from langmeter.langchain.embeddings import EmbeddingPatches
 from langmeter.langchain.handler import CallbackHandler, installed, register_hook
 from langmeter.langchain.patches import Patches
 from langmeter.observer import Providers, observer_for, open_calls
 from langmeter.pricing.catalog import updates
 from langmeter.settings import Settings
+from langmeter.telemetry import duplicates
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -40,19 +44,28 @@ class _Installation:
         self.handler.steps_back = steps_back
         self._watch = self.handler.watch = CacheWatch(settings.cache_types)
         self._patches = Patches(observer, self._watch)
+        self._embeddings = EmbeddingPatches(observer, self._watch)
 
     def install(self) -> None:
         register_hook()
         self._patches.apply()
+        self._embeddings.apply()
+        if self.settings.suppress_nested:
+            duplicates.watch()
+            anthropic_spans.apply()
         self.handler.retired = False
         installed.handler = self.handler
+        propagation.on = self.settings.attribution_baggage
         if self.settings.auto_update:
             updates.start()
 
     def remove(self) -> None:
         installed.handler = None
+        propagation.on = False
         self.handler.retired = True
         self._patches.remove()
+        self._embeddings.remove()
+        anthropic_spans.remove()
         self._watch.restore()
         if self.settings.auto_update:
             updates.stop()
@@ -81,7 +94,9 @@ class _Switch:
     def count(self) -> None:
         """Install a handler for `track()` alone, unless something is installed."""
         if self.installation is None and self.counting is None:
-            self.counting = _Installation(Settings(bootstrap="never"), _NOWHERE, steps_back=True)
+            # What it counts it does not report, so nobody else is to keep silent about it.
+            settings = Settings(bootstrap="never", suppress_nested=False)
+            self.counting = _Installation(settings, _NOWHERE, steps_back=True)
             self.counting.install()
 
 

@@ -16,6 +16,7 @@ import wrapt
 
 from langmeter.boundary import shield
 from langmeter.langchain.frames import ModelFrames
+from langmeter.langchain.memory import OPERATIONS, MemoryFrames
 from langmeter.langchain.step_frames import StepFrames
 from langmeter.langchain.text import TextFrames
 
@@ -45,7 +46,9 @@ class Patches:
 
     def __init__(self, observer: Observer, watch: CacheWatch) -> None:
         models = ModelFrames(observer, watch)
-        self._wanted = tuple(_patches(models, TextFrames(observer, models), StepFrames(observer)))
+        self._wanted = tuple(
+            _patches(models, TextFrames(observer, models), StepFrames(observer), MemoryFrames(observer))
+        )
         self._applied: list[tuple[Any, str, Any, Any]] = []
 
     def apply(self) -> None:
@@ -123,7 +126,7 @@ class _Imports:
 _imports: Final = _Imports()
 
 
-def _patches(models: ModelFrames, texts: TextFrames, step_frames: StepFrames) -> Iterator[Patch]:
+def _patches(models: ModelFrames, texts: TextFrames, step_frames: StepFrames, memory: MemoryFrames) -> Iterator[Patch]:
     nesting = "what a model call does is not nested under its span"
     attribution = "response-cache look-ups are not seen"
     yield Patch(_CHAT, "BaseChatModel.generate", models.generate, "")
@@ -148,6 +151,10 @@ def _patches(models: ModelFrames, texts: TextFrames, step_frames: StepFrames) ->
     yield Patch("langgraph._internal._runnable", "_set_config_context", models.config_context, nesting)
     yield Patch("langgraph.pregel.main", "Pregel.stream", step_frames.stream, "checkpoints are not nested")
     yield Patch("langgraph.pregel.main", "Pregel.astream", step_frames.astream, "checkpoints are not nested")
+    for method in OPERATIONS:
+        for module, store in (("base", "BaseStore"), ("base.batch", "AsyncBatchedBaseStore")):
+            yield Patch(f"langgraph.store.{module}", f"{store}.{method}", memory.call, "")
+            yield Patch(f"langgraph.store.{module}", f"{store}.a{method}", memory.acall, "")
     yield Patch("langchain_core.callbacks.manager", "AsyncCallbackManager.on_llm_start", start_every_handler, "")
 
 

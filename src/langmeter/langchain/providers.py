@@ -18,6 +18,7 @@ _BY_NAME: Final = {
     "openai-codex": "openai",
     "azure": "azure.ai.openai",
     "azure_openai": "azure.ai.openai",
+    "azureopenai": "azure.ai.openai",
     "azureaichatcompletionsmodel": "azure.ai.inference",
     "anthropic": "anthropic",
     "amazon_bedrock": "aws.bedrock",
@@ -40,6 +41,8 @@ _BY_NAME: Final = {
     "moonshot": "moonshot_ai",
     "nvidia": "nvidia",
     "sagemakerendpoint": "aws.sagemaker",
+    "vertexai": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
 }
 # Classes whose `ls_provider` names something else than the API they call, or who have none.
 _BY_CLASS: Final = {
@@ -51,7 +54,17 @@ _BY_CLASS: Final = {
     "WatsonxLLM": "ibm.watsonx.ai",
     "BedrockLLM": "aws.bedrock",
     "VertexAI": "gcp.vertex_ai",
+    "DatabricksEmbeddings": "databricks",
+    "AzureAIEmbeddingsModel": "azure.ai.inference",
+    "AzureAIOpenAIApiEmbeddingsModel": "azure.ai.openai",
+    "GoogleGenerativeAIEmbeddings": "gcp.gen_ai",
+    "HuggingFaceBgeEmbeddings": "huggingface",
+    "HuggingFaceEndpointEmbeddings": "huggingface",
+    "HuggingFaceHubEmbeddings": "huggingface",
+    "HuggingFaceInferenceAPIEmbeddings": "huggingface",
+    "HuggingFaceInstructEmbeddings": "huggingface",
 }
+_EMBEDDINGS_SUFFIX: Final = re.compile("Embeddings?(?:Model|Endpoint)?$")
 _BY_HOST: Final = (
     ("generativelanguage.googleapis.com", "gcp.gemini"),
     ("aiplatform.googleapis.com", "gcp.vertex_ai"),
@@ -66,6 +79,8 @@ _ENDPOINT_PATHS: Final = (
     "client._api_client._http_options.base_url",
     "client.client.base_url",
     "client._client_wrapper._base_url",
+    "client.meta.endpoint_url",
+    "async_client._client.base_url",
     "azure_endpoint",
     "openai_api_base",
     "anthropic_api_url",
@@ -78,6 +93,7 @@ _ENDPOINT_PATHS: Final = (
     "base_url",
     "api_base",
     "inference_server_url",
+    "model_url",
 )
 _SERIALIZED_ENDPOINTS: Final = tuple(path for path in _ENDPOINT_PATHS if "." not in path)
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
@@ -107,13 +123,32 @@ def provider_name(ls_provider: object, class_name: str | None, endpoint: Endpoin
     """The `gen_ai.provider.name` for a model; `unknown` if nothing tells, because the attribute is required."""
     known = _BY_CLASS.get(class_name or "")
     if known is None:
-        name = ls_provider.strip().lower() if isinstance(ls_provider, str) else ""
+        name = ls_provider.strip().lower() if isinstance(ls_provider, str) else _embeddings_stem(class_name or "")
         known = _BY_NAME.get(name) or re.sub(r"[^a-z0-9_.]", "", name) or UNKNOWN
     if known == "gcp.gen_ai" and endpoint.address is not None:
         for host, provider in _BY_HOST:
             if endpoint.address.endswith(host):
                 return provider
     return known
+
+
+def embeddings_provider(cls: type, endpoint: Endpoint = _NOWHERE) -> str:
+    """The `gen_ai.provider.name` for a class of embeddings: they have no metadata, so that their names have to tell.
+
+    A subclass speaks to the provider of the nearest base that is known, else to the one that its first base is named after.
+    """
+    names = [base.__name__ for base in cls.__mro__ if hasattr(base, "embed_documents")]
+    for name in names:
+        if name in _BY_CLASS or _embeddings_stem(name) in _BY_NAME:
+            return provider_name(None, name, endpoint)
+    first = names[-2] if len(names) > 1 else cls.__name__  # the last one is `Embeddings`
+    return provider_name(_embeddings_stem(first) or first, None)
+
+
+def _embeddings_stem(class_name: str) -> str:
+    """What the name of a class of embeddings begins with; empty for other names."""
+    found = _EMBEDDINGS_SUFFIX.search(class_name)
+    return class_name[: found.start()].lower() if found else ""
 
 
 def parse_endpoint(value: object) -> Endpoint:
@@ -165,7 +200,7 @@ def _attribute(target: object, path: str) -> object:
 
 def _stored(target: object, name: str, *, of_client: bool) -> object:
     """A stored value. A property is run only on a client that exists: a model's own may build one, or wait for something."""
-    for values in _instance_values(target):
+    for values in stored_values(target):
         if name in values:
             return values[name]
     member = getattr(type(target), name, None)
@@ -177,7 +212,8 @@ def _stored(target: object, name: str, *, of_client: bool) -> object:
     return None
 
 
-def _instance_values(target: object) -> Iterator[dict[str, Any]]:
+def stored_values(target: object) -> Iterator[dict[str, Any]]:
+    """The values that an object holds, fields and private attributes of pydantic models included; none of its code runs."""
     values = getattr(target, "__dict__", None)
     if isinstance(values, dict):
         yield values

@@ -23,6 +23,8 @@ class Lookup(NamedTuple):
     started: float
     outcome: ModelResponse | Failure | None = None
     """The stored answer of a hit, or the failure of a look-up that raised."""
+    found: Any = None
+    """What the cache gave, while `outcome` is wanted: its content may be recorded."""
 
 
 class Frame:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 
 from langmeter.boundary import guarded
-from langmeter.langchain import runnables, step_requests
+from langmeter.langchain import captured, fingerprints, runnables, step_requests
+from langmeter.langchain.capture import Read, add, capture
 from langmeter.langchain.endings import close_failed_step
 from langmeter.langchain.state import current_frame
+from langmeter.runs import OpenStep
 from langmeter.telemetry.spans import current_run_id
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from langmeter.events import StepRequest
+    from langmeter.langchain.attribution import Attribution
     from langmeter.observer import Observer
     from langmeter.runs import OpenRun
 
@@ -24,6 +27,7 @@ class StepCallbacks:
     """The part of the handler that sees steps. A run without a span is remembered all the same: it leads to its parent."""
 
     observer: Observer
+    attribution: Attribution
 
     def sees_steps(self) -> bool:
         """Whether the steps of this process are this handler's to report."""
@@ -39,6 +43,10 @@ class StepCallbacks:
     def start_chain(self, run_id: UUID, parent_run_id: UUID | None, **kwargs: Any) -> None:
         """Open an agent or a workflow, and pass by any other chain."""
         around = self._around(parent_run_id)
+        if kwargs.get("run_type") == "prompt" and self.observer.settings.content != "off":
+            sequence = self.observer.steps.table.get(parent_run_id)
+            if sequence is not None:
+                sequence.prompt_variables = kwargs.get("inputs")
         runnable = runnables.calling_runnable() or self._batched()
         request = step_requests.chain_request(
             runnable,
@@ -50,11 +58,16 @@ class StepCallbacks:
         if request is None:
             self.observer.steps.pass_by(run_id, around)
         else:
-            self._begin(run_id, around, request, runnable)
+            self._begin(run_id, around, self.attribution.of_step(request, kwargs.get("metadata")), runnable)
+            self._capture(run_id, captured.chain_content, kwargs.get("inputs"))
 
     @guarded("on_chain_end")
-    def end_chain(self, run_id: UUID) -> None:
-        """Close a chain."""
+    def end_chain(self, run_id: UUID, outputs: Any, inputs: Any = None) -> None:
+        """Close a chain. One that was streamed into knows its inputs only now."""
+        step = self.observer.steps.table.get(run_id)
+        if inputs is not None:
+            add(step, captured.chain_content, inputs)
+        add(step, captured.chain_answer_content, outputs)
         self.observer.steps.end(run_id)
 
     @guarded("on_chain_error")
@@ -76,11 +89,14 @@ class StepCallbacks:
                 tool_call_id=kwargs.get("tool_call_id"),
                 metadata=kwargs.get("metadata"),
             )
+            request = self.attribution.of_step(request, kwargs.get("metadata"))
             self._begin(run_id, self._around(parent_run_id), request, None)
+            self._capture(run_id, captured.tool_call_content, kwargs.get("inputs"), input_str)
 
     @guarded("on_tool_end")
     def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
         """Close the execution of a tool. A failure that the tool itself has handled is none."""
+        add(self.observer.steps.table.get(run_id), captured.tool_result_content, output)
         self.observer.steps.end(run_id)
 
     @guarded("on_tool_error")
@@ -98,11 +114,14 @@ class StepCallbacks:
         if self.sees_steps():
             retriever = runnables.calling_runnable()
             request = step_requests.retrieval_request(retriever, kwargs.get("metadata"))
+            request = self.attribution.of_step(request, kwargs.get("metadata"))
             self._begin(run_id, self._around(parent_run_id), request, retriever)
+            self._capture(run_id, captured.query_content, query)
 
     @guarded("on_retriever_end")
     def on_retriever_end(self, documents: Any, *, run_id: UUID, **_: Any) -> None:
         """Close a retrieval."""
+        add(self.observer.steps.table.get(run_id), captured.documents_content, documents)
         self.observer.steps.end(run_id)
 
     @guarded("on_retriever_error")
@@ -115,6 +134,11 @@ class StepCallbacks:
     def _around(self, parent_run_id: UUID | None) -> OpenRun | None:
         return self.observer.around(parent_run_id, current_run_id())
 
+    def _capture(self, run_id: UUID, read: Read, *values: Any) -> None:
+        step = self.observer.steps.table.get(run_id)
+        if isinstance(step, OpenStep):
+            capture(self.observer, step, read, *values)
+
     def _batched(self) -> Any:
         """The sequence whose `abatch` is under way: it starts its runs in tasks, where it is not on the stack."""
         frame = current_frame() if self.claims_frames() else None
@@ -122,6 +146,8 @@ class StepCallbacks:
 
     def _begin(self, run_id: UUID, around: OpenRun | None, request: StepRequest, subject: Any) -> None:
         step = self.observer.steps.begin(run_id, around, request)
+        if step is not None and self.observer.settings.describe:
+            step.configuration = fingerprints.shared.of(subject)
         frame = current_frame() if step is not None and self.claims_frames() else None
         if step is None or frame is None or not frame.armed or frame.subject is None:
             return

@@ -12,13 +12,13 @@ from langmeter.events import PricingTerms
 from langmeter.langchain.names import name_in
 from langmeter.pricing.notices import first_time
 from langmeter.pricing.terms import inner_over_outer, scoped_terms, terms_from
+from langmeter.pricing.tiers import is_standard
 
 METADATA_KEY: Final = "langmeter_pricing"
 """`config={"metadata": {"langmeter_pricing": {"processing": "batch"}}}`."""
 _DEPLOYMENT_KEYS: Final = ("azure_deployment", "deployment_name")
 # Where integrations put parameters that they do not know.
 _NESTED: Final = ("model_kwargs", "extra_body")
-_SAYS_NOTHING: Final = ("auto", "default", "standard_only", "standard")
 
 _LOGGER: Final = logging.getLogger("langmeter.pricing")
 
@@ -67,7 +67,7 @@ def _asked(given: Mapping[str, Any], key: str) -> str | None:
         else:
             return None
     name = name_in(value)
-    return None if name in _SAYS_NOTHING else name
+    return None if name is None or is_standard(name) else name
 
 
 def _from_metadata(given: Any) -> PricingTerms | None:

@@ -15,7 +15,9 @@ from opentelemetry import context as otel_context
 
 from langmeter.boundary import shield
 from langmeter.events import ModelResponse
-from langmeter.langchain import extract, state
+from langmeter.langchain import captured, extract, state
+from langmeter.langchain.attribution import Attribution
+from langmeter.langchain.capture import add, capture
 from langmeter.langchain.endings import close_failed
 from langmeter.langchain.state import Frame, Lookup
 
@@ -32,6 +34,7 @@ class TextFrames:
     def __init__(self, observer: Observer, models: ModelFrames) -> None:
         self._observer = observer
         self._models = models
+        self._attribution = Attribution(observer.settings)
 
     def generate(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         """`BaseLLM.generate`: collects the look-ups and makes up the calls of the hits."""
@@ -113,15 +116,19 @@ class TextFrames:
     def _report(
         self, lookup: Lookup, place: int, frame: Frame, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
+        metadata = _metadata(place, kwargs)
         request = extract.model_request(
             "text_completion",
-            metadata={**_facts(instance, kwargs), **_metadata(place, kwargs)},
+            metadata={**_facts(instance, kwargs), **metadata},
             endpoint=frame.model.endpoint if frame.model is not None else None,
             class_name=type(instance).__name__,
+            attributed=self._attribution.read(metadata),
         )
         call = self._observer.open(request, _parent_run_id(place, args, kwargs), lookup.started)
         call.stopped = lookup.started + (lookup.event.duration or 0.0)
         call.cache = lookup.event
+        capture(self._observer, call, captured.prompt_content, lookup.prompt)
+        add(call, captured.answer_content, lookup.found)
         self._observer.finish(call, lookup.outcome or ModelResponse())
 
 

@@ -64,6 +64,12 @@ def billed_tier(
     return _joined(*facts), named is not None, _said(billing.get("speed")) is not None
 
 
+def is_standard(tier: str) -> bool:
+    """Whether a request that names this tier, or this speed, asks for no other price than one that names none."""
+    spelling = _known_spelling(tier)
+    return spelling == _STANDARD or spelling in _SAYS_NOTHING
+
+
 def agreed_tier(usage: ReportedUsage, terms: PricingTerms) -> str | None:
     """The tier of an answer together with what is known from the request: only where the answer did not name its own.
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from langmeter import semconv
 from langmeter.events import ModelCall, ModelRequest, ModelResponse, PricedCall, TokenUsage, usd
+from langmeter.telemetry.duplicates import NO_CLAIMS
 from langmeter.telemetry.exceptions import log_exception
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
     from opentelemetry.util.types import AttributeValue
 
     from langmeter.events import CacheLookup, Cost
+    from langmeter.telemetry.content_sink import ContentSink
 
 _RUN_ID: Final = otel_context.create_key("langmeter-run-id")
 
@@ -39,9 +42,11 @@ _USAGE: Final = (
 _USAGE_FIELDS: Final = tuple((name, TokenUsage._fields.index(field)) for name, field in _USAGE)
 
 
-def run_context(span: Span, run_id: UUID | None, base: Context | None = None) -> Context:
-    """The current context, or `base`, with `span` in it, and the run id beside it: see `parent_context`."""
-    return otel_context.set_value(_RUN_ID, run_id, trace.set_span_in_context(span, base))
+def run_context(
+    span: Span, run_id: UUID | None, base: Context | None = None, claims: Mapping[str, object] = NO_CLAIMS
+) -> Context:
+    """The current context, or `base`, with `span` in it, the run id beside it (see `parent_context`), and `claims`."""
+    return Context({**trace.set_span_in_context(span, base), _RUN_ID: run_id, **claims})
 
 
 def current_run_id() -> UUID | None:
@@ -64,22 +69,15 @@ def parent_context(parent_run_id: UUID | None, parent: Context | None) -> Contex
 class Spans:
     """Opens and closes the span of a model call. Thread-safe; holds no state of its own."""
 
-    def __init__(self, tracer: Tracer, logger: Logger) -> None:
+    def __init__(self, tracer: Tracer, logger: Logger, contents: ContentSink) -> None:
         self._tracer = tracer
         self._logger = logger
+        self._contents = contents
 
     def start(self, request: ModelRequest, parent: Context | None, start_time: int | None = None) -> Span:
         """A started span with what a sampler needs; never made current here."""
-        attributes: dict[str, AttributeValue] = {
-            semconv.OPERATION_NAME: request.operation,
-            semconv.PROVIDER_NAME: request.provider,
-        }
-        name: str = request.operation
-        if request.model is not None:
-            attributes[semconv.REQUEST_MODEL] = request.model
-            name = f"{name} {request.model}"
-        attributes.update(_server(request))
-        return self._tracer.start_span(name, parent, SpanKind.CLIENT, attributes, start_time=start_time)
+        name: str = request.operation if request.model is None else f"{request.operation} {request.model}"
+        return self._tracer.start_span(name, parent, SpanKind.CLIENT, _identity(request), start_time=start_time)
 
     def locate(self, span: Span, request: ModelRequest) -> None:
         """Put the server on a span that was started without."""
@@ -88,13 +86,28 @@ class Spans:
     def describe(self, span: Span, priced: PricedCall, context: Context) -> None:
         """Put everything known about the finished call on its span, and its exception into the log; does not end it."""
         call = priced.call
-        failure = call.failure
-        if span.is_recording():
-            span.set_attributes(_attributes(priced))
+        failure = None if call.failure is None else self._contents.told(call.failure)
+        recording = span.is_recording()
+        attributes = _attributes(priced) if recording or call.content is not None else {}
+        if recording:
+            span.set_attributes(attributes)
             if failure is not None and call.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, failure.message or None))
         if failure is not None and call.error_type is not None:
             log_exception(self._logger, failure, context)
+        if call.content is not None:
+            self._contents.record(span, context, call.content, {**_identity(call.request), **attributes})
+
+
+def _identity(request: ModelRequest) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {
+        semconv.OPERATION_NAME: request.operation,
+        semconv.PROVIDER_NAME: request.provider,
+    }
+    if request.model is not None:
+        attributes[semconv.REQUEST_MODEL] = request.model
+    attributes.update(_server(request))
+    return attributes
 
 
 def _server(request: ModelRequest) -> dict[str, AttributeValue]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from langmeter.events import AgentTotals, Step, StepKind, StepRequest
+    from langmeter.telemetry.content_sink import ContentSink
 
 NAME_ATTRIBUTES: Final[dict[StepKind, str]] = {
     "execute_tool": semconv.TOOL_NAME,
@@ -23,15 +24,17 @@ NAME_ATTRIBUTES: Final[dict[StepKind, str]] = {
     "invoke_agent": semconv.AGENT_NAME,
     "invoke_workflow": semconv.WORKFLOW_NAME,
 }
-"""The attribute that a step's name goes to; with it set, the name is part of the span's name."""
+"""The attribute that a step's name goes to; with it set, the name is part of the span's name. Memory has none."""
+_INTERNAL: Final = (semconv.EXECUTE_TOOL, semconv.INVOKE_AGENT, semconv.INVOKE_WORKFLOW)
 
 
 class StepSpans:
     """Opens and describes the spans of steps. Thread-safe; holds no state of its own."""
 
-    def __init__(self, tracer: Tracer, logger: Logger) -> None:
+    def __init__(self, tracer: Tracer, logger: Logger, contents: ContentSink) -> None:
         self._tracer = tracer
         self._logger = logger
+        self._contents = contents
 
     def start(self, request: StepRequest, parent: Context | None, start_time: int) -> Span:
         """A started span with what a sampler needs; never made current here."""
@@ -48,18 +51,21 @@ class StepSpans:
             attributes[semconv.PROVIDER_NAME] = request.provider
         if request.model is not None:
             attributes[semconv.REQUEST_MODEL] = request.model
-        kind = SpanKind.CLIENT if request.kind == "retrieval" else SpanKind.INTERNAL
+        kind = SpanKind.INTERNAL if request.kind in _INTERNAL else SpanKind.CLIENT
         return self._tracer.start_span(name, parent, kind, attributes, start_time=start_time)
 
     def describe(self, span: Span, step: Step, context: Context) -> None:
         """Put everything known about the finished step on its span, and its exception into the log; does not end it."""
         failed = step.failure is not None and step.error_type is not None
+        failure = self._contents.told(step.failure) if failed and step.failure is not None else None
         if span.is_recording():
             span.set_attributes(_attributes(step))
-            if failed and step.failure is not None:
-                span.set_status(Status(StatusCode.ERROR, step.failure.message or None))
-        if failed and step.failure is not None:
-            log_exception(self._logger, step.failure, context)
+            if failure is not None:
+                span.set_status(Status(StatusCode.ERROR, failure.message or None))
+        if failure is not None:
+            log_exception(self._logger, failure, context)
+        if step.content is not None:
+            self._contents.record(span, context, step.content, None)
 
 
 def _attributes(step: Step) -> dict[str, AttributeValue]:

@@ -103,7 +103,9 @@ class CacheAdvisor:
                     call, usage, priced.cost
                 )
         make_key = call.key
-        if not call.cache_hit and not self._refuses_keys and (self.wants_keys or make_key is not None):
+        # A response cache answers models, never embeddings.
+        could_be_cached = not call.cache_hit and call.request.operation != "embeddings"
+        if could_be_cached and not self._refuses_keys and (self.wants_keys or make_key is not None):
             self._haunted = True
             if make_key is None or not worker.submit(functools.partial(self._look, priced, make_key)):
                 self._skip(call)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from langchain_core.load import dumps
@@ -16,6 +16,20 @@ from langchain_core.load import dumps
 _PROCESS_KEY: Final = os.urandom(16)
 """Makes hashes of prompts worth nothing outside of this process and its children."""
 _IDS: Final = {"id"}
+
+
+class DeferredHash:
+    """A hash that is made when this is called. It shows nothing of its arguments, as a `partial` would: those are prompts."""
+
+    __slots__ = ("_arguments", "_make")
+
+    def __init__(self, make: Callable[..., int], *arguments: Any) -> None:
+        self._make = make
+        self._arguments = arguments
+
+    def __call__(self) -> int:
+        """The hash; takes as long as `make` does."""
+        return self._make(*self._arguments)
 
 
 def chat_hash(serialized: Mapping[str, Any] | None, messages: list[Any], parameters: Mapping[str, Any] | None) -> int:
@@ -51,9 +65,8 @@ def _content(messages: list[Any]) -> str:
         return "\0".join(
             f"{type(message).__qualname__} {message.model_dump_json(exclude=_IDS)}" for message in messages
         )
-    except (
-        ValueError
-    ):  # pydantic has no JSON for lone surrogates, nor for objects that LangChain describes in its own way
+    except ValueError:
+        # pydantic has no JSON for lone surrogates, nor for objects that LangChain describes in its own way
         return dumps([message.model_copy(update={"id": None}) for message in messages])
 
 

@@ -8,6 +8,7 @@ from langmeter.pricing.catalog.sources import (
     PriceSource,
     PricingUnavailableError,
     Subject,
+    nothing_below,
 )
 from langmeter.pricing.catalog.table import GenaiPrices
 
@@ -21,5 +22,6 @@ __all__ = [
     "PricingUnavailableError",
     "Subject",
     "cached_cost",
+    "nothing_below",
     "reported_cost",
 ]

@@ -34,6 +34,10 @@ Below: TypeAlias = Callable[[Subject, float], AnyCard | None]
 """Asks the sources after the one that is given it: for prices that are derived from another model's."""
 
 
+def nothing_below(_subject: Subject, _at: float) -> None:
+    """`Below` for asking one source by itself."""
+
+
 class PriceSource(Protocol):
     """Something that knows prices: an override, a correction, a table."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from langmeter.pricing.catalog import GenaiPrices, PricingUnavailableError, Subject
+from langmeter.pricing.catalog import GenaiPrices, PricingUnavailableError, Subject, nothing_below
 from langmeter.pricing.names import clean_model
-
-if TYPE_CHECKING:
-    from langmeter.pricing.cards import Card
 
 # Those who make a model go before those who host it: a bare name is usually meant to be its maker's.
 MAKERS: Final = (
@@ -60,13 +57,9 @@ def providers_of(model: str, at: float) -> tuple[str, ...]:
 
     def lists(provider: str) -> bool:
         try:
-            card = table.card(Subject(provider, name), at, _nothing_below)
+            card = table.card(Subject(provider, name), at, nothing_below)
         except PricingUnavailableError:
             return False
         return card is not None and card.source.match in _SURE
 
     return tuple(provider for provider in (*MAKERS, *_HOSTS) if lists(provider)) if name else ()
-
-
-def _nothing_below(_subject: Subject, _at: float) -> Card | None:
-    return None

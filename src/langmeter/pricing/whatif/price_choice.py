@@ -22,6 +22,8 @@ Instant: TypeAlias = "Literal['request', 'now'] | datetime"
 """When prices are taken: those in force at each request, those of now, or those of one instant."""
 PriceOverrides: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
 """A price file's path, or its contents as a dictionary."""
+CardKey: TypeAlias = tuple[str, str, str | None, str | None, str | None]
+"""What a record says of its card: provider, model, tier, requested model, deployment."""
 
 _NEVER_VALID = Unpriced(unpriceable(None, "unknown_model"), valid_from=math.inf, valid_until=-math.inf)
 

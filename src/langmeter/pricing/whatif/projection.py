@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from langmeter.errors import SettingsError
 from langmeter.events import usd
@@ -17,7 +17,7 @@ from langmeter.pricing.whatif.token_scaling import checked_ratio, ratio_for, sca
 if TYPE_CHECKING:
     from langmeter.events import Cost
     from langmeter.pricing.catalog import Catalog
-    from langmeter.pricing.whatif.price_choice import Instant, PriceOverrides
+    from langmeter.pricing.whatif.price_choice import CardKey, Instant, PriceOverrides
     from langmeter.pricing.whatif.record_files import Records, RecordSource
     from langmeter.pricing.whatif.records import Record
     from langmeter.pricing.whatif.token_scaling import TokenRatio
@@ -36,8 +36,8 @@ def what_if(
     """What these calls would have cost on another model or at another provider, in US dollars, as two bounds.
 
     Every record is priced by itself: its own tokens, after scaling, decide whether a threshold for long inputs is crossed,
-    and its service tier is kept where the other model has it. Nothing is fetched from the network and nothing recorded is
-    changed. Safe to call from any thread.
+    and its service tier is kept where the other model has it. Embeddings among other calls are no work for `model` and left
+    out. Nothing is fetched from the network and nothing recorded is changed. Safe to call from any thread.
 
     Args:
         records: what `read` takes: records, mappings, spans, or the path of a file.
@@ -79,7 +79,8 @@ def calculated(
     """`what_if` for records that have been read and prices that have been chosen."""
     if model is not None and provider is None:
         provider = _provider_of(model, records, choice.at)
-    calculation = _Calculation(choice, provider, model, checked_ratio(token_ratio))
+    no_embeddings = model is not None and not all(record.embeddings for record in records)
+    calculation = _Calculation(choice, provider, model, checked_ratio(token_ratio), no_embeddings=no_embeddings)
     kept: list[RecordWhatIf] = []
     for record in records:
         costs = calculation.add(record)
@@ -121,26 +122,28 @@ class _Lane(Prices):
         self.other_no_caching += without
 
 
-_Key: TypeAlias = tuple[str, str, str | None, str | None, str | None]
-"""What a record says of its card: provider, model, tier, requested model, deployment."""
-
-
 class _Calculation:
     """One pass over the records; used once."""
 
-    def __init__(self, choice: Choice, provider: str | None, model: str | None, ratio: TokenRatio | None) -> None:
+    def __init__(
+        self, choice: Choice, provider: str | None, model: str | None, ratio: TokenRatio | None, *, no_embeddings: bool
+    ) -> None:
         self._catalog, self._at = choice
+        self._no_embeddings = no_embeddings
         self._provider = provider
         self._model = model
         self._ratio = ratio
-        self._lanes: dict[_Key, _Lane] = {}
-        self._estimated = self._partial = self._tier_unmatched = self._unpriced = self._hits = 0
+        self._lanes: dict[CardKey, _Lane] = {}
+        self._estimated = self._partial = self._tier_unmatched = self._unpriced = self._embeddings = self._hits = 0
 
     def add(self, record: Record) -> tuple[Cost, Cost] | None:
         """Price one record and add it: its cost with the same caching and without; None when it is no call or unpriced."""
-        provider, model, usage, start, tier, recorded, status, _, requested, deployment, estimated = record
+        provider, model, usage, start, tier, recorded, status, _, requested, deployment, estimated, embeds = record
         if status == "cached":
             self._hits += 1
+            return None
+        if embeds and self._no_embeddings:
+            self._embeddings += 1
             return None
         if usage is None:
             self._unpriced += 1
@@ -167,7 +170,7 @@ class _Calculation:
             self._note(same, estimated=estimated)
         return same, without
 
-    def _lane(self, key: _Key) -> _Lane:
+    def _lane(self, key: CardKey) -> _Lane:
         provider, model, tier, requested, deployment = key
         if self._model is not None:  # the recorded names are those of another model then
             subject = Subject(self._provider or provider, self._model, tier)
@@ -193,6 +196,7 @@ class _Calculation:
             self._tier_unmatched,
             sum(lane.calls + lane.other_calls for lane in lanes if lane.ratio is not None),
             self._unpriced,
+            self._embeddings,
             self._hits,
             skipped,
         )
@@ -211,7 +215,7 @@ class _Calculation:
         )
 
 
-def _by_model(lanes: dict[_Key, _Lane]) -> list[ModelWhatIf]:
+def _by_model(lanes: dict[CardKey, _Lane]) -> list[ModelWhatIf]:
     """One row for each recorded model, its tiers and names together."""
     sums: dict[tuple[str, str], tuple[int, int, int, int]] = {}
     for (provider, model, *_), lane in lanes.items():

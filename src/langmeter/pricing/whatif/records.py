@@ -42,6 +42,8 @@ class Record(NamedTuple):
     """The name of an Azure deployment, which price overrides may name. Spans do not carry it."""
     estimated: bool = False
     """Whether `usage` is an estimate, because the provider reported nothing."""
+    embeddings: bool = False
+    """Whether it is a call of an embeddings model."""
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -54,7 +56,8 @@ class Record(NamedTuple):
 
         Keys: `provider`, `model`, `start_time` (unix seconds, or ISO 8601, UTC when it names no zone), and `usage` (the
         fields of `TokenUsage`) or `usage_metadata` (LangChain's own); optional `tier`, `cost_usd` (a number or, to lose
-        nothing, a decimal string), `status`, `price_version`, `requested_model`, `deployment`, `estimated`.
+        nothing, a decimal string), `status`, `price_version`, `requested_model`, `deployment`, `estimated`,
+        `embeddings`.
 
         Raises:
             RecordError: a key is missing, unknown, or has a value that it cannot have.
@@ -84,6 +87,7 @@ class Record(NamedTuple):
         cost = values.pop("cost")
         values["cost_usd"] = None if cost is None else format(usd(cost), "f")
         values["estimated"] = self.estimated or None
+        values["embeddings"] = self.embeddings or None
         return _known(values)
 
 
@@ -113,6 +117,7 @@ def record_in(values: Mapping[str, Any], where: str) -> Record:
         keys.text("requested_model"),
         keys.text("deployment"),
         keys.flag("estimated") or status == "estimated",
+        keys.flag("embeddings"),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from langmeter.events import Cost, CostParts, usd
 from langmeter.pricing.cards import unpriceable
@@ -12,7 +12,7 @@ from langmeter.pricing.whatif.price_choice import Choice, Prices, catalog_with, 
 from langmeter.pricing.whatif.record_files import read
 
 if TYPE_CHECKING:
-    from langmeter.pricing.whatif.price_choice import Instant, PriceOverrides
+    from langmeter.pricing.whatif.price_choice import CardKey, Instant, PriceOverrides
     from langmeter.pricing.whatif.record_files import RecordSource
     from langmeter.pricing.whatif.records import Record
 
@@ -169,22 +169,18 @@ class _Sums:
         )
 
 
-_Key: TypeAlias = tuple[str, str, str | None, str | None, str | None]
-"""What a record says of its card: provider, model, tier, requested model, deployment."""
-
-
 class _Calculation:
     """One pass over the records; used once."""
 
     def __init__(self, choice: Choice) -> None:
         self._catalog, self._at = choice
-        self._lanes: dict[_Key, tuple[Prices, _Sums]] = {}
+        self._lanes: dict[CardKey, tuple[Prices, _Sums]] = {}
         self._sums: dict[tuple[str, str], _Sums] = {}
         self._hits = self._kept = self._estimated = self._partial = 0
 
     def add(self, record: Record) -> Cost | None:
         """Price one record and add it: its cost at the other prices; None when it is no call."""
-        provider, model, usage, start, tier, old, status, _, requested, deployment, estimated = record
+        provider, model, usage, start, tier, old, status, _, requested, deployment, estimated, _ = record
         if status == "cached":
             self._hits += 1
             return None
@@ -209,7 +205,7 @@ class _Calculation:
         self._estimated += estimated
         return cost._replace(status="estimated") if estimated and cost.status in ("priced", "partial") else cost
 
-    def _lane(self, key: _Key) -> tuple[Prices, _Sums]:
+    def _lane(self, key: CardKey) -> tuple[Prices, _Sums]:
         provider, model, tier, requested, deployment = key
         prices = Prices(self._catalog, Subject(provider, model, tier, requested, deployment))
         lane = self._lanes[key] = (prices, self._sums.setdefault((provider, model), _Sums()))

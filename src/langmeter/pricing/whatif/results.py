@@ -38,6 +38,8 @@ class Counts(NamedTuple):
     """Among them: calls whose tokens were scaled by `token_ratio`."""
     unpriced: int = 0
     """Calls without a price on the other model, or without tokens to price; in no total."""
+    embeddings: int = 0
+    """Calls of embeddings models among those of others, whose work `model` does not do; in no total."""
     cache_hits: int = 0
     """Answers of a response cache: no calls, and in no total."""
     skipped: int = 0
@@ -117,6 +119,7 @@ def _assumptions(result: WhatIf) -> Iterator[str]:
     yield "Answers are taken to be as long as they were."
     for count, text in (
         (counts.unpriced, "Left out, without a price there or without known tokens"),
+        (counts.embeddings, "Left out, because embeddings are other work than the model's"),
         (counts.unrecorded, "Not compared, without a recorded cost"),
         (counts.estimated, "With estimated tokens"),
         (counts.partial, "Priced in part only, or from token counts that contradict one another"),

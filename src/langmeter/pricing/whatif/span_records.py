@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 _NANOSECONDS: Final = 10**9
-_MODEL_CALLS: Final = frozenset({semconv.CHAT, semconv.TEXT_COMPLETION})
+_MODEL_CALLS: Final = frozenset({semconv.CHAT, semconv.TEXT_COMPLETION, semconv.EMBEDDINGS})
 _PARTS: Final = (
     semconv.USAGE_CACHE_READ,
     semconv.USAGE_CACHE_WRITE,
@@ -83,6 +83,7 @@ def _record(span: ReadableSpan | Mapping[str, Any], where: str) -> Record | None
         keys.text(semconv.PRICE_VERSION),
         requested if answered and requested != answered else None,
         estimated=estimated,
+        embeddings=operation == semconv.EMBEDDINGS,
     )
 
 
@@ -98,10 +99,12 @@ def _usage(keys: Keys) -> tuple[TokenUsage | None, bool]:
     billed, output = keys.count(semconv.USAGE_INPUT_TOKENS), keys.count(semconv.USAGE_OUTPUT_TOKENS)
     guessed_input = keys.count(semconv.ESTIMATED_INPUT_TOKENS)
     guessed_output = keys.count(semconv.ESTIMATED_OUTPUT_TOKENS)
-    estimated = guessed_output is not None
+    estimated = guessed_input is not None or guessed_output is not None
     if estimated:  # what was reported, if anything, is not in the estimate
         billed = guessed_input if billed is None else billed
         output = (output or 0) + (guessed_output or 0)
+    if output is None and keys.text(semconv.OPERATION_NAME) == semconv.EMBEDDINGS:
+        output = 0
     if billed is None or output is None:
         return None, False
     tokens = TokenUsage._make((billed, output, *(keys.count(name) for name in _PARTS), True))
@@ -125,9 +128,7 @@ def _value(value: Mapping[str, Any]) -> object:
 
 def _start_time(span: ReadableSpan | Mapping[str, Any], where: str) -> float:
     """Unix seconds."""
-    if not isinstance(span, Mapping):
-        return (span.start_time or 0) / _NANOSECONDS
-    nanoseconds = span.get("startTimeUnixNano")
+    nanoseconds = span.get("startTimeUnixNano") if isinstance(span, Mapping) else span.start_time
     if nanoseconds is not None:
         return int(nanoseconds) / _NANOSECONDS
-    return Keys(span, where).seconds("start_time")
+    return Keys(span if isinstance(span, Mapping) else {}, where).seconds("start_time")
