@@ -13,7 +13,7 @@ CODE := src tests benchmarks examples scripts
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.ready-cli ## watch langmeter at work against a local provider (ARGS="--rounds 3")
+demo: $(VENV)/.ready-demo ## watch langmeter at work against a local provider (ARGS="--rounds 3")
 	$(BIN)/langmeter demo $(ARGS)
 
 test: $(VENV)/.ready-test ## run the tests; those of the stack skip unless `make stack-tools` ran (ARGS="-k cache")

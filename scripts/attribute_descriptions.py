@@ -30,12 +30,26 @@ ATTRIBUTES = {
     "EXCEPTION_TYPE": Attribute("string", "events", "Class of the exception."),
     "EXCEPTION_MESSAGE": Attribute("string", "events", "Its message; only with `exception_messages`."),
     "EXCEPTION_STACKTRACE": Attribute("string", "events", "Its stack frames."),
-    "OPERATION_NAME": Attribute("string", _BOTH, "`chat` or `text_completion`."),
+    "OPERATION_NAME": Attribute("string", _BOTH, "What is done: `chat`, `embeddings`, `execute_tool`, …"),
     "PROVIDER_NAME": Attribute("string", _BOTH, "Who serves the model; `unknown` if nothing tells."),
     "CONVERSATION_ID": Attribute(
         "string", _SPANS, "Thread or session that the application named in the run's metadata."
     ),
     "OUTPUT_TYPE": Attribute("string", _SPANS, "Output format that the request asks for."),
+    "EMBEDDINGS_DIMENSION_COUNT": Attribute("int", _SPANS, "Dimensions asked for."),
+    "REQUEST_ENCODING_FORMATS": Attribute("string[]", _SPANS, "Encoding of embeddings asked for."),
+    "DATA_SOURCE_ID": Attribute("string", _SPANS, "Index or collection that a retriever searches."),
+    "RETRIEVAL_TOP_K": Attribute("int", _SPANS, "Documents asked for."),
+    "TOOL_NAME": Attribute("string", _BOTH, "Name of the tool."),
+    "TOOL_TYPE": Attribute("string", _BOTH, "`function`."),
+    "TOOL_CALL_ID": Attribute("string", _SPANS, "The model's id of the tool call."),
+    "TOOL_DESCRIPTION": Attribute("string", _SPANS, "Description of the tool, at most 1,024 characters."),
+    "AGENT_NAME": Attribute("string", _BOTH, "Name of the agent; on tools, of the agent that executes them."),
+    "WORKFLOW_NAME": Attribute("string", _BOTH, "Name that the application gave to a graph or an outermost chain."),
+    "MEMORY_RECORD_ID": Attribute("string", _SPANS, "Key of the one record of a memory operation."),
+    "MEMORY_RECORD_COUNT": Attribute("int", _SPANS, "Records that were found, or written."),
+    "PROMPT_NAME": Attribute("string", _SPANS, "Name of the prompt template, where the application gave one."),
+    "PROMPT_VERSION": Attribute("string", _SPANS, "Its version."),
     "REQUEST_MODEL": Attribute("string", _BOTH, "Model as asked for."),
     "REQUEST_CHOICE_COUNT": Attribute("int", _SPANS, "Answers asked for, when not 1."),
     "REQUEST_SEED": Attribute("int", _SPANS, "Seed in the request."),
@@ -147,7 +161,9 @@ ATTRIBUTES = {
     ),
     "INSTRUMENTATION_STAGE": Attribute("string", _METRICS, "Where in langmeter an exception was swallowed."),
     "CONFIGURATION_FINGERPRINT": Attribute(
-        "string", _SPANS, "Fingerprint of what `langmeter.describe` says about the object at work; only with `describe`."
+        "string",
+        _SPANS,
+        "Fingerprint of what `langmeter.describe` says about the object at work; only with `describe`.",
     ),
     "ATTRIBUTION_PREFIX": Attribute(
         "string", _BOTH, "Prefix of attribution keys; on metrics only for keys that are allowed there."

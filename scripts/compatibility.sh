@@ -10,8 +10,8 @@ shift 2
 
 case $end in
     # The companions are held near that release too: newer ones need a newer core without saying so, and pip would try each in turn.
-    oldest) requirements=(langchain-core==1.0.0 genai-prices==0.1.11 "langchain-openai>=1.0,<1.1" "langgraph>=1.0,<1.1" "langgraph-checkpoint<3.0.1" "langchain-community>=0.4,<0.4.2") ;;
-    newest) requirements=("langchain-core>=1.0,<2" "langchain-openai>=1.0" "langgraph>=1.0" "langchain-community>=0.4") ;;
+    oldest) requirements=(langchain-core==1.0.0 genai-prices==0.1.11 "langchain-openai>=1.0,<1.1" "langchain>=1.0,<1.1" "langgraph>=1.0,<1.0.5" "langgraph-prebuilt<1.0.6" "langgraph-checkpoint<3.0.1" "langchain-community>=0.4,<0.4.2") ;;
+    newest) requirements=("langchain-core>=1.0,<2" "langchain-openai>=1.0" "langchain>=1.0" "langgraph>=1.0" "langchain-community>=0.4") ;;
     *)
         echo "compatibility: the first argument is 'oldest' or 'newest', not '$end'" >&2
         exit 1

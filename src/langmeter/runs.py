@@ -101,7 +101,9 @@ class AgentTally:
         self._finish_reasons: tuple[str, ...] = ()
 
     def add_call(self, call: ModelCall) -> None:
-        """Count a model call of the agent."""
+        """Count a model call of the agent. Embeddings are no inference: their tokens are on their own spans."""
+        if call.request.operation == semconv.EMBEDDINGS:
+            return
         usage, response = call.usage, call.response
         with self._lock:
             if not call.cache_hit:

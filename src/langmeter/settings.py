@@ -99,16 +99,16 @@ class Settings(BaseModel):
     )
     tool_definitions: Literal["names", "full"] = Field(
         default="names",
-        description="How much of a tool's definition is recorded with content. Acts in: telemetry.content.",
+        description="How much of a tool's definition is recorded with content. Acts in: langchain.captured.",
     )
     redact: Callable[[str], str] | None = Field(
         default=None,
-        description="Called on every recorded text before it leaves the process. Code only. Acts in: telemetry.content.",
+        description="Called on every recorded text before it leaves the process. Code only. Acts in: telemetry.redaction.",
     )
     redact_patterns: Literal["builtin", "none"] = Field(
         default="builtin",
         description="Whether keys, cards, e-mail addresses and phone numbers are masked in recorded content. "
-        "Acts in: telemetry.content.",
+        "Acts in: telemetry.redaction.",
     )
     exception_messages: bool = Field(
         default=False,

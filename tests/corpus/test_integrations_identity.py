@@ -117,7 +117,8 @@ CHAT = {
     "ChatNVIDIA": Identity(models.nvidia, "nvidia", "meta/llama-3.1-8b-instruct"),
     "ChatCerebras": Identity(models.cerebras, "cerebras", "llama-3.3-70b"),
     "ChatBaseten": Identity(models.baseten, "baseten", "deepseek-ai/DeepSeek-V3.1"),
-    "ChatHuggingFace": Identity(models.huggingface, "huggingface", "meta-llama/Llama-3.3-70B-Instruct"),
+    # With an endpoint of one's own, the classes of Hugging Face put its address in place of the model.
+    "ChatHuggingFace": Identity(models.huggingface, "huggingface", None),
     "MoonshotChat": Identity(_moonshot, "moonshot_ai", "kimi-k2"),
 }
 TEXT = {

@@ -1,16 +1,20 @@
 """`langmeter.describe` with LangChain's and LangGraph's own classes: the same everywhere, changed by every change."""
 
+import asyncio
+import gc
 import inspect
 import json
 import os
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.load import dumps, loads
 from langchain_core.output_parsers import JsonOutputParser, StrOutputParser
@@ -23,6 +27,7 @@ from openai_server import OpenAIServer
 import langmeter
 from langmeter import semconv, worker
 from langmeter.langchain.description import Description
+from langmeter.langchain.fingerprints import Fingerprints
 
 for package in ("langchain", "langchain_anthropic"):
     pytest.importorskip(package, reason=f"{package} is in the `test` extra")
@@ -462,8 +467,6 @@ def scene():
 
 
 def test_spans_of_models_graphs_and_chains_refer_to_their_configuration(telemetry, instrument):
-    from langchain_core.embeddings import DeterministicFakeEmbedding
-
     instrument(telemetry, describe=True)
     chain, graph, model = scene()
     vectors = DeterministicFakeEmbedding(size=4)
@@ -496,8 +499,6 @@ async def _ask(model):
 
 
 def test_every_way_to_ask_a_model_finds_its_configuration(telemetry, instrument):
-    import asyncio
-
     instrument(telemetry, describe=True)
     model = FakeListChatModel(responses=["a"])
     model.invoke("first")
@@ -513,32 +514,20 @@ def test_every_way_to_ask_a_model_finds_its_configuration(telemetry, instrument)
 def test_nothing_is_described_unless_asked_for(telemetry, instrument):
     instrument(telemetry)
     chain, graph, _ = scene()
-    work(chain, graph, chat_vectors := _vectors())
+    work(chain, graph, DeterministicFakeEmbedding(size=4))
 
-    assert chat_vectors is not None
     assert set(on_spans(telemetry).values()) == {None}
 
 
-def _vectors():
-    from langchain_core.embeddings import DeterministicFakeEmbedding
-
-    return DeterministicFakeEmbedding(size=4)
-
-
-def test_a_described_object_is_not_kept_alive(telemetry, instrument):
-    import gc
-    import weakref
-
-    instrument(telemetry, describe=True)
+def test_a_described_object_is_not_kept_alive():
+    fingerprints = Fingerprints()
     model = ChatOpenAI(model="m", api_key="sk-none")
     gone = weakref.ref(model)
-    from langmeter.langchain.fingerprints import shared
-
-    before = len(shared._known)
-    shared.of(model)
+    found = fingerprints.of(model)
+    assert fingerprints.of(model) is found
     assert worker.drain(10)
-    assert len(shared._known) == before + 1
+    assert (found(), len(fingerprints._known)) == (fingerprint(model), 1)
+
     del model
     gc.collect()
-    assert gone() is None
-    assert len(shared._known) == before
+    assert (gone(), len(fingerprints._known)) == (None, 0)

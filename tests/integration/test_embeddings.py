@@ -787,7 +787,6 @@ def test_embeddings_hang_below_the_retrieval_that_needs_them(instrumented, serve
     assert {retrieval.attributes["gen_ai.provider.name"] for retrieval in retrievals} == {"openai"}
 
 
-@pytest.mark.xfail(strict=True, reason="an agent's tally counts every call that is opened below it")
 def test_embeddings_of_a_tool_are_no_inference_of_its_agent(instrumented, server):
     @tool
     def search(question: str) -> str:

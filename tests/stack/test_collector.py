@@ -22,7 +22,8 @@ from langmeter import semconv
 
 CONFIGURATION = Path(__file__).with_name("collector.yaml")
 NANODOLLAR = Decimal("1e-9")
-MODEL_OPERATIONS = {semconv.CHAT, semconv.TEXT_COMPLETION}
+MODEL_OPERATIONS = {semconv.CHAT, semconv.TEXT_COMPLETION, semconv.EMBEDDINGS}
+EMBEDDED = semconv.EMBEDDINGS_USAGE_INPUT_TOKENS.name
 
 pytestmark = pytest.mark.stack
 
@@ -145,6 +146,7 @@ def figures(points):
     for figure, (metric, counts) in FIGURES.items():
         total = sum(point.value for point in points if point.metric == metric.name and counts(point.attributes))
         totals[figure] = nanodollars(total) if figure.endswith("_usd") else total
+    totals["input_tokens"] += sum(point.value for point in points if point.metric == EMBEDDED)
     return totals
 
 
@@ -174,7 +176,7 @@ def test_counters_add_up_to_the_summary_model_by_model(delivered):
     summary = {model: expected(usage) for model, usage in delivered.summary["by_model"].items()}
     requested = {model: [] for model in summary}
     for point in delivered.counters:
-        if point.metric in {metric.name for metric, _ in FIGURES.values()}:
+        if point.metric in {EMBEDDED, *(metric.name for metric, _ in FIGURES.values())}:
             requested[point.attributes[semconv.REQUEST_MODEL]].append(point)
     assert {model: figures(points) for model, points in requested.items()} == summary
 

@@ -25,9 +25,11 @@ OTHER = "__other__"
 @pytest.fixture(autouse=True)
 def _nothing_remembered():
     distinct_values.clear()
+    before = otel_context.attach(otel_context.get_current())
     yield
     assert current_scope() is None
     assert dict(baggage.get_all()) == {}
+    otel_context.detach(before)
     propagation.on = False
     distinct_values.clear()
 
@@ -147,6 +149,12 @@ def test_blocks_that_end_in_another_order_leave_nothing_behind():
     assert (said(), entries()) == ({"tenant": "a", "feature": "x"},) * 2
     outer.__exit__(None, None, None)
     outer.__exit__(None, None, None)  # once too often
+    assert (said(), entries()) == ({}, {})
+    for block in (outer, inner):
+        block.__enter__()
+    outer.__exit__(None, None, None)
+    assert (said(), entries()) == ({"tenant": "b"},) * 2
+    inner.__exit__(None, None, None)
 
 
 def test_an_exception_passes_and_ends_the_block():
@@ -348,6 +356,20 @@ def test_many_threads_admit_no_value_too_many():
     assert len(set().union(*seen)) == limit + 1
 
 
+def test_threads_that_waited_for_one_another_look_again():
+    values, seen = DistinctValues(), []
+    threads = [
+        threading.Thread(target=lambda value=value: seen.append(values.admitted("tenant", value, 1))) for value in "ab"
+    ]
+    with values._lock:
+        for thread in threads:
+            thread.start()
+        threads[0].join(0.05)  # time to reach the lock; without it the test proves less, and never fails
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) in (["__other__", "a"], ["__other__", "b"])
+
+
 def _admit_in_child(pipe):
     pipe.send(distinct_values.admitted("tenant", "b", 2))
 
@@ -359,9 +381,12 @@ def test_a_child_forked_while_a_value_was_being_admitted_can_admit():
     with distinct_values._lock:
         child = multiprocessing.get_context("fork").Process(target=_admit_in_child, args=(there,))
         child.start()
-    assert here.poll(10)
-    assert here.recv() == "b"
-    child.join()
+    try:
+        assert here.poll(10)
+        assert here.recv() == "b"
+    finally:
+        child.kill()
+        child.join()
 
 
 @pytest.mark.parametrize(

@@ -256,10 +256,11 @@ def _message_id(choices: list[Any]) -> Any:
 
 def _run_named_in(message_id: Any) -> str | None:
     """The run id that LangChain put in place of a missing message id; None for a provider's own id."""
-    if not isinstance(message_id, str) or not message_id.startswith(_RUN_PREFIXES):
-        return None
-    prefix = next(prefix for prefix in _RUN_PREFIXES if message_id.startswith(prefix))
-    return message_id[len(prefix) : len(prefix) + _RUN_ID_LENGTH]
+    if isinstance(message_id, str) and message_id.startswith(_RUN_PREFIXES):
+        for prefix in _RUN_PREFIXES:
+            if message_id.startswith(prefix):
+                return message_id[len(prefix) : len(prefix) + _RUN_ID_LENGTH]
+    return None
 
 
 def _finish_reasons(choices: list[Any], metadata: list[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ def chain_content(inputs: Any) -> Captured:
 def chain_answer_content(outputs: Any) -> Captured:
     """What an agent or a workflow answered: the newest message of its state if the model's, else all of it as a text."""
     state = outputs.get("messages") if isinstance(outputs, Mapping) else outputs
-    if _holds_messages(state):
+    if _holds_messages(state) and not isinstance(state, str):
         read = messages(state[-1] if isinstance(state, list) and state else state)
         found = [last for last in read if last["role"] != "user"]
     else:

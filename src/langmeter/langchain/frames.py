@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from opentelemetry import context as otel_context
 
@@ -25,6 +25,7 @@ from langmeter.langchain import extract, state
 from langmeter.langchain.cache import CacheWatch, resolve
 from langmeter.langchain.content_size import CallContent
 from langmeter.langchain.endings import close_failed
+from langmeter.langchain.generator_frames import asteps, steps
 from langmeter.langchain.providers import Directory, Model
 from langmeter.langchain.state import Frame
 from langmeter.telemetry.spans import current_run_id
@@ -32,12 +33,11 @@ from langmeter.telemetry.spans import current_run_id
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from langmeter.langchain.generator_frames import Close
     from langmeter.observer import Observer
     from langmeter.runs import OpenCall
 
-Close: TypeAlias = Callable[[Failure], None]
 Wrapper: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
-_END: Final = object()
 
 
 class ModelFrames:
@@ -256,97 +256,3 @@ class _Prompt:
         if kind is not None and frame.answer is not None:
             # The model answered and was paid; then the cache failed to store it.
             call.answer = SimpleNamespace(generations=[frame.answer], llm_output=None)
-
-
-def steps(inner: Iterator[Any], frame: Frame, close: Close) -> Generator[Any, None, None]:
-    """The items of `inner`, each produced inside the frame and consumed outside of it."""
-    failure = None
-    try:
-        item = _first_step(inner, frame)
-        while item is not _END:
-            yield item
-            # From here on the start callback has come, and the context is all that a step needs.
-            if frame.context is None:
-                item = next(inner, _END)
-                continue
-            attached = otel_context.attach(frame.context)
-            try:
-                item = next(inner, _END)
-            finally:
-                # A span that the model itself keeps open over several chunks stays current in it.
-                frame.context = otel_context.get_current()
-                otel_context.detach(attached)
-    except BaseException as error:
-        with shield("stream"):
-            failure = extract.failure(error)
-        raise
-    finally:
-        _shut(inner, frame)
-        if failure is not None:
-            with shield("stream"):
-                close(failure)
-
-
-def _first_step(inner: Iterator[Any], frame: Frame) -> Any:
-    entered = step_in(frame)
-    try:
-        return next(inner, _END)
-    finally:
-        step_out(frame, *entered)
-
-
-def _shut(inner: Iterator[Any], frame: Frame) -> None:
-    shut = getattr(inner, "close", None)
-    if shut is not None:
-        entered = step_in(frame)
-        try:
-            shut()
-        finally:
-            step_out(frame, *entered)
-
-
-async def asteps(inner: AsyncIterator[Any], frame: Frame, close: Close) -> AsyncGenerator[Any, None]:
-    """The items of `inner`, each produced inside the frame and consumed outside of it."""
-    failure = None
-    try:
-        while True:
-            entered = step_in(frame)
-            try:
-                item = await anext(inner, _END)
-            finally:
-                step_out(frame, *entered)
-            if item is _END:
-                return
-            yield item
-    except BaseException as error:
-        with shield("stream"):
-            failure = extract.failure(error)
-        raise
-    finally:
-        shut = getattr(inner, "aclose", None)
-        if shut is not None:
-            entered = step_in(frame)
-            try:
-                await shut()
-            finally:
-                step_out(frame, *entered)
-        if failure is not None:
-            with shield("stream"):
-                close(failure)
-
-
-def step_in(frame: Frame) -> tuple[Any, Any]:
-    """Enter a frame with its span current; give what comes back to `step_out`."""
-    # Attached even without a span yet: detaching also undoes what the start callback attaches in the first step.
-    attached = otel_context.attach(frame.context if frame.context is not None else otel_context.get_current())
-    return state.enter(frame), attached
-
-
-def step_out(frame: Frame, token: Any, attached: Any) -> None:
-    """Leave a frame; the context is as it was before `step_in`."""
-    context = otel_context.get_current()
-    if state.leave(frame, token):
-        if frame.context is not None:
-            # A span that the model itself keeps open over several chunks stays current in it.
-            frame.context = context
-        otel_context.detach(attached)

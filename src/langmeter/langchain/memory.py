@@ -86,7 +86,7 @@ class MemoryFrames:
             request = StepRequest(OPERATIONS[method], parameters=tuple(parameters))
             around = self._observer.around(None, current_run_id())
             step = self._observer.steps.open(around, self._attribution.of_step(request, None))
-            if method == "search":
+            if method in ("get", "search"):
                 capture(self._observer, step, captured.memory_query_content, kwargs.get("query"))
             elif method == "put":
                 value = args[2] if len(args) > 2 else kwargs.get("value")  # noqa: PLR2004  (namespace, key, value)

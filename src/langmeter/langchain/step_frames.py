@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langmeter.boundary import shield
 from langmeter.langchain import state
 from langmeter.langchain.endings import close_failed_step
-from langmeter.langchain.frames import asteps, step_in, step_out, steps
+from langmeter.langchain.generator_frames import asteps, step_in, step_out, steps
 from langmeter.langchain.state import Frame
 
 if TYPE_CHECKING:
