@@ -24,6 +24,7 @@ from langchain_core.tools import tool
 from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
+from langgraph.store.memory import InMemoryStore
 from models import INPUT_TOKENS, USAGE, AsyncChat, Chat, PlainChat, Text
 from openai_server import OpenAIServer
 from opentelemetry import context as otel_context
@@ -134,6 +135,27 @@ def test_metadata_of_the_outermost_run_is_on_every_span_inside(telemetry, instru
     instrument(telemetry, attribution_keys=["tenant", "seats"])
     run(metadata={"tenant": "acme", "seats": 3, "other": "x"})
     assert attributed(telemetry) == [(name, {"tenant": "acme", "seats": "3"}) for name in SPANS]
+
+
+def test_what_has_no_metadata_of_its_own_has_that_of_the_run_around_it(telemetry, instrument):
+    instrument(telemetry, attribution_keys="tenant,feature")
+    store, embeddings = InMemoryStore(), DeterministicFakeEmbedding(size=4)
+
+    def work(text):
+        store.put(("notes",), "x", {"text": text})
+        return embeddings.embed_query(text)
+
+    RETRIEVER.invoke("x", config={"metadata": {"tenant": "acme"}})
+    chain = RunnableLambda(work).with_config(metadata={"feature": "search"})
+    (chain | RunnableLambda(len)).invoke("x", config={"metadata": {"tenant": "zenith"}, "run_name": "notes"})
+    both = {"tenant": "zenith", "feature": "search"}
+    assert attributed(telemetry) == [
+        ("embeddings", {"tenant": "acme"}),
+        ("embeddings", both),
+        ("invoke_workflow notes", {"tenant": "zenith"}),
+        ("retrieval", {"tenant": "acme"}),
+        ("upsert_memory", both),
+    ]
 
 
 def test_without_a_setting_metadata_is_not_read(instrumented):

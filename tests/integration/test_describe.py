@@ -371,7 +371,7 @@ def test_nothing_is_changed_built_or_called():
 
 
 def restored(chain, **given):
-    """As docs/describe.md says; langchain-core before 1.2 has no list of allowed objects."""
+    """As docs/describe.md says; older versions of langchain-core have no list of allowed objects."""
     if "allowed_objects" in inspect.signature(loads).parameters:
         given["allowed_objects"] = "all"
     return loads(dumps(chain), secrets_map=KEYS, **given)
@@ -391,7 +391,9 @@ def test_what_langchain_restores_has_the_same_fingerprint(name, everything, inst
 
 
 @beta
-@pytest.mark.parametrize("name", ["embeddings", "resilient", "branch", "retrieval", "tool", "graph", "agent"])
+@pytest.mark.parametrize(
+    "name", ["embeddings", "resilient", "structured", "branch", "retrieval", "tool", "graph", "agent"]
+)
 def test_what_langchain_does_not_restore_is_what_the_docs_say(name, everything):
     with pytest.raises(NotImplementedError, match="doesn't implement serialization"):
         restored(everything[name])

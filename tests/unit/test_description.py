@@ -9,6 +9,7 @@ import random
 import re
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
@@ -469,6 +470,21 @@ def test_what_cannot_be_read_costs_itself_alone():
     boundary.set_strict(False)
     assert given(value=Hostile(), k=3) == {"value": {"unreadable": True}, "k": 3}
     assert boundary.error_counts() == {"describe": 1}
+
+
+def test_an_object_can_be_described_while_it_is_used():
+    """LangChain stores what it derives (`_serialized`) beside the fields of a model at its first call."""
+    expected = langmeter.describe(FakeListChatModel(responses=["a"]))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            model = FakeListChatModel(responses=["a"])
+            with ThreadPoolExecutor(2) as pool:
+                used, described = pool.submit(model.invoke, "?"), pool.submit(langmeter.describe, model)
+            assert (used.result().content, described.result()) == ("a", expected)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 # -- the value ------------------------------------------------------------------------------------------------------------------

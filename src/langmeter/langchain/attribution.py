@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from langchain_core.runnables.config import ensure_config
 from opentelemetry import baggage
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from langmeter.runs import OpenRun
     from langmeter.settings import Settings
 
+Request = TypeVar("Request", "ModelRequest", "StepRequest")
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 # What LangSmith's client writes into the metadata of a prompt that it pulls.
@@ -80,24 +81,19 @@ class Attribution:
 
     def of_step(self, request: StepRequest, metadata: Any) -> StepRequest:
         """The request of a step that starts here and now, with its attribution."""
-        known = self.read(metadata)
-        if known is NOTHING:
-            return request
-        return request._replace(attribution=known.span, metric_attribution=known.metric)
+        return _with(request, self.read(metadata))
 
-    def of_embeddings(self, request: ModelRequest, around: OpenRun | None) -> ModelRequest:
-        """The request of an embeddings call with its attribution: LangChain gives it neither a run nor metadata.
+    def of_inner(self, request: Request, around: OpenRun | None) -> Request:
+        """The request of what LangChain gives neither a run nor metadata (embeddings, stores), with its attribution.
 
-        So it has that of the run around it, and the metadata of the chain whose code it is made in.
+        It has that of the run around it, and the metadata of the chain whose code it is made in.
         """
         metadata = None
         if self._keys:
             with shield("attribution"):
                 metadata = ensure_config().get("metadata")
         known = self.read(metadata, around.request.attribution if isinstance(around, OpenCall | OpenStep) else ())
-        if known is NOTHING:
-            return request
-        return request._replace(attribution=known.span, metric_attribution=known.metric)
+        return _with(request, known)
 
     def _of_blocks(self, scope: Scope) -> Attributed:
         known = scope.memory.get(self)
@@ -131,6 +127,12 @@ class Attribution:
         if PROMPT_NAME not in found and _HUB_REPOSITORY in metadata:
             found |= _from_hub(metadata)
         return found
+
+
+def _with(request: Request, known: Attributed) -> Request:
+    if known is NOTHING:
+        return request
+    return request._replace(attribution=known.span, metric_attribution=known.metric)
 
 
 def _from_hub(metadata: Mapping[str, Any]) -> dict[str, str | None]:

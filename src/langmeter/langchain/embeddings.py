@@ -127,7 +127,7 @@ class EmbeddingCalls:
 
     def _open(self, frame: EmbeddingFrame, instance: Any, texts: Any, kwargs: Mapping[str, Any]) -> OpenCall:
         call = self._observer.open(embeddings_request(instance, kwargs, self._directory), None, frame.started)
-        call.request = self._attribution.of_embeddings(call.request, call.parent)
+        call.request = self._attribution.of_inner(call.request, call.parent)
         if self._observer.settings.describe:
             call.configuration = fingerprints.shared.of(instance)
         if self._observer.settings.estimates:

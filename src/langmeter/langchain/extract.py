@@ -132,14 +132,14 @@ def _class_name(serialized: Any) -> str | None:
 
 def _request_model(metadata: Mapping[str, Any], params: Mapping[str, Any], serialized: Any) -> str | None:
     found = name_in(metadata.get("ls_model_name"))
-    if found is not None:
+    if found is not None and "://" not in found:  # HuggingFaceEndpoint puts its address there
         return found
     arguments = serialized.get("kwargs") if isinstance(serialized, dict) else None
     for source in (params, arguments):
         if isinstance(source, Mapping):
             for key in _MODEL_KEYS:
                 found = name_in(source.get(key))
-                if found is not None:
+                if found is not None and "://" not in found:
                     return found
     return None
 

@@ -85,7 +85,7 @@ class MemoryFrames:
                     parameters.append((semconv.MEMORY_RECORD_ID, record))
             request = StepRequest(OPERATIONS[method], parameters=tuple(parameters))
             around = self._observer.around(None, current_run_id())
-            step = self._observer.steps.open(around, self._attribution.of_step(request, None))
+            step = self._observer.steps.open(around, self._attribution.of_inner(request, around))
             if method in ("get", "search"):
                 capture(self._observer, step, captured.memory_query_content, kwargs.get("query"))
             elif method == "put":

@@ -43,6 +43,8 @@ _BY_NAME: Final = {
     "sagemakerendpoint": "aws.sagemaker",
     "vertexai": "gcp.vertex_ai",
     "watsonx": "ibm.watsonx.ai",
+    "huggingfaceendpoint": "huggingface",
+    "huggingfacepipeline": "huggingface",
 }
 # Classes whose `ls_provider` names something else than the API they call, or who have none.
 _BY_CLASS: Final = {
@@ -93,6 +95,8 @@ _ENDPOINT_PATHS: Final = (
     "base_url",
     "api_base",
     "inference_server_url",
+    "llm.endpoint_url",  # ChatHuggingFace
+    "llm.inference_server_url",
     "model_url",
 )
 _SERIALIZED_ENDPOINTS: Final = tuple(path for path in _ENDPOINT_PATHS if "." not in path)

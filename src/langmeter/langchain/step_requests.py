@@ -9,6 +9,7 @@ from langmeter import semconv
 from langmeter.boundary import shield
 from langmeter.events import ParameterValue, StepRequest
 from langmeter.langchain import runnables
+from langmeter.langchain.embedding_requests import embeddings_model
 from langmeter.langchain.extract import conversation_id
 from langmeter.langchain.names import clean, name_in
 from langmeter.langchain.providers import UNKNOWN, provider_name
@@ -51,18 +52,19 @@ def retrieval_request(retriever: Any, metadata: Any) -> StepRequest:
         count = _search_count(retriever)
         if count is not None:
             parameters[semconv.RETRIEVAL_TOP_K] = count
-    _add_conversation(parameters, metadata)
-    source, provider = None, None
+    source, provider, model = None, None, name_in(given.get("ls_embedding_model"))
     with shield("retriever"):
         source = _data_source(retriever)
     embedder = name_in(given.get("ls_embedding_provider"))
     if embedder is not None:
         provider = provider_name(None, embedder)
+    with shield("retriever"):
+        model = model or embeddings_model(getattr(getattr(retriever, "vectorstore", None), "embeddings", None))
     return StepRequest(
         "retrieval",
         source,
         provider=None if provider == UNKNOWN else provider,
-        model=name_in(given.get("ls_embedding_model")),
+        model=model,
         parameters=tuple(parameters.items()),
     )
 

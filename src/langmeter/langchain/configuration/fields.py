@@ -48,6 +48,11 @@ _PLAIN_NAMES: Final = frozenset(
 )
 
 
+def stored(value: object) -> list[tuple[str, Any]]:
+    """What an object stores at this moment: LangChain adds what it derives (`_serialized`) while a call is under way."""
+    return list(vars(value).items()) if hasattr(value, "__dict__") else []
+
+
 def head(value: object) -> Node:
     """Kind and class, and the code of a class of the application's own."""
     node: Node = {"kind": kind_of(value), "class": class_name(type(value))}
@@ -97,7 +102,7 @@ def plain_node(walk: Walk, value: Any) -> Node:
     whole = (of_library(type(value).__module__) and not isinstance(value, VectorStore)) or is_of_agents(value)
     found = {
         name: walk.value(name, item)
-        for name, item in (vars(value) if hasattr(value, "__dict__") else {}).items()
+        for name, item in stored(value)
         if item is not None
         and name not in _NOT_CONFIGURATION
         and (_is_named(name, item) or (whole and name[:1] != "_"))
@@ -109,10 +114,10 @@ def plain_node(walk: Walk, value: Any) -> Node:
 
 def dataclass_node(walk: Walk, value: Any) -> Node:
     """An instance of a dataclass with its fields."""
-    stored = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    values = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
     found = {
         name: walk.value(name, item)
-        for name, item in stored.items()
+        for name, item in values.items()
         if item is not None and name not in _NOT_CONFIGURATION
     }
     return {**head(value), **({"parameters": found} if found else {})}
@@ -125,11 +130,11 @@ def _is_named(name: str, item: object) -> bool:
 def _stored_fields(value: BaseModel) -> Iterator[tuple[str, Any]]:
     """The fields that differ from their defaults: so a field that a later version adds does not change a description."""
     declared = type(value).model_fields
-    for name, item in value.__dict__.items():
+    for name, item in stored(value):
         field = declared.get(name)  # without one it is a cached property: what using the object has built
         if field is not None and not (field.exclude or _is_left_out(name) or _is_default(item, field.default)):
             yield name, item
-    for name, item in (value.__pydantic_extra__ or {}).items():
+    for name, item in list((value.__pydantic_extra__ or {}).items()):
         if not _is_left_out(name) and item is not None:
             yield name, item
 

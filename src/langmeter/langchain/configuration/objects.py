@@ -51,7 +51,7 @@ def describe_object(walk: Walk, value: Any) -> Node:
 
 
 def _describe_model(walk: Walk, model: Any) -> Node:
-    stored = {name: item for name, item in vars(model).items() if isinstance(item, str)}
+    stored = {name: item for name, item in fields.stored(model) if isinstance(item, str)}
     source = next((name for name in _MODEL_NAMES if stored.get(name)), None)
     if isinstance(model, BaseModel):
         node = fields.model_node(walk, model, without=frozenset({source} if source else ()))
