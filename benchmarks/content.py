@@ -78,6 +78,7 @@ HOSTILE = {
     "accounts": "AA11 ",
     "signatures": "?sig=",
     "base64": "aB3/",
+    "nearly base64": "a" * 1_023 + " ",
     "quotes": '"',
     "decimals": "1.",
 }

@@ -1,6 +1,6 @@
 """What embeddings cost, with and without a store of vectors.
 
-Runs against a model provider that it starts on this machine: no key, no network.
+Runs against a model provider that it starts on this machine: no key, no network. Needs langchain-classic.
 """
 
 from langchain_classic.embeddings import CacheBackedEmbeddings

@@ -28,7 +28,7 @@ from importlib.metadata import version
 print('$end:', ', '.join(f'{name} {version(name)}' for name in ('langchain-core', 'langchain-openai', 'opentelemetry-sdk')))"
 # Set-up of the SDK and the command line do not depend on the release of langchain-core, and some tests are about the packages of
 # other providers: the full run covers them.
-"$environment/bin/python" -m pytest tests/unit tests/integration \
+"$environment/bin/python" -m pytest tests/unit tests/integration -m "not long" \
     --ignore tests/integration/test_bootstrap.py --ignore tests/integration/test_cli.py \
     --ignore tests/unit/test_embedding_answers.py --ignore tests/integration/test_double_counting.py \
     --ignore tests/integration/test_doctor_duplicates.py --ignore tests/integration/test_secrets.py "$@"

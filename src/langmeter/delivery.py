@@ -74,8 +74,8 @@ class Delivery:
             parent = run.parent
             if parent is not None and parent.span is None:
                 self._open_late(parent)
-            self._open(run, None if parent is None else parent_context(parent.run_id, parent.context))
-        else:
+            self._open(run, run.ambient if parent is None else parent_context(parent.run_id, parent.context))
+        elif run.ambient is None:
             run.ambient = otel_context.get_current()
 
     def wants_content(self, run: OpenRun) -> bool:

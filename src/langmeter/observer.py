@@ -82,6 +82,8 @@ class Observer:
         current = current_run_id()
         call = OpenCall(run_id, self.around(parent_run_id, current), request, tracking.active() if tracked else ())
         call.tracked = tracked
+        if call.parent is None:
+            call.ambient = self.steps.ambient(parent_run_id)
         if self._gaps:
             call.chunk_gaps = []
         outer = self.runs.get(current)

@@ -52,13 +52,13 @@ class OpenRun:
         self.context: Context | None = None
         """The OpenTelemetry context that holds the span: parent of what the run does, and source of exemplars."""
         self.ambient: Context | None = None
-        """The context that the run began in, kept while its span cannot be made yet."""
+        """The context to begin in, where it is not the current one: kept while the span cannot be made yet, for one."""
         self.captured: dict[str, object] | None = None
         """Content by attribute; None unless it is recorded."""
         self.configuration: Callable[[], str | None] | None = None
         """Gives the fingerprint of what is at work, once it is known; None unless `Settings.describe` is on."""
-        self.reported: tuple[int, type[BaseException]] | None = None
-        """The exception that a run inside this one has reported last, by identity: it may come by here next."""
+        self.reported: tuple[int, type[BaseException], tuple[str, int] | None] | None = None
+        """The exception that a run inside this one has reported last, by identity and place: it may come by here next."""
 
     @property
     def agent(self) -> OpenStep | None:
@@ -93,7 +93,8 @@ class AgentTally:
     __slots__ = ("_finish_reasons", "_input", "_lock", "_output", "inference_calls", "tool_calls")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a stream that the garbage collector closes ends its call on whatever thread it finds, in here as well.
+        self._lock = threading.RLock()
         self.inference_calls = 0
         self.tool_calls = 0
         self._input: int | None = None
@@ -141,11 +142,13 @@ class OpenStep(OpenRun):
 class PassedRun:
     """A run without a span of its own (a prompt, a lambda, a node): what is inside belongs to the run around it."""
 
-    __slots__ = ("around", "prompt_variables", "run_id", "started")
+    __slots__ = ("ambient", "around", "prompt_variables", "run_id", "started")
 
     def __init__(self, run_id: UUID, around: OpenRun | None) -> None:
         self.run_id = run_id
         self.around = around
+        self.ambient: Context | None = None
+        """The context that an outermost run began in: a thread inside may have nothing but LangChain's configuration."""
         self.prompt_variables: object = None
         """What a prompt directly inside was filled with, while content is recorded."""
         self.started = time.perf_counter()
@@ -220,7 +223,7 @@ class RunTable(Generic[_Run]):
         self._timeout = timeout
         self._abandon = abandon
         self._runs: dict[UUID, _Run] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._next_sweep = time.perf_counter() + timeout
 
     def __len__(self) -> int:
@@ -236,8 +239,10 @@ class RunTable(Generic[_Run]):
     def add(self, run_id: UUID, run: _Run) -> None:
         """Remember an open run; closes the oldest or the stale ones when there is no more room or it is time."""
         self._runs[run_id] = run
-        if len(self._runs) > self._limit or run.started > self._next_sweep:
+        if run.started > self._next_sweep:
             self._sweep(run.started)
+        while len(self._runs) > self._limit:
+            self._close_oldest()
 
     def take(self, run_id: UUID) -> _Run | None:
         """The open run of that id, removed: the second end of the same run finds nothing."""
@@ -245,21 +250,28 @@ class RunTable(Generic[_Run]):
 
     def clear(self) -> None:
         """Forget everything: a forked child does not own its parent's runs."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._runs = {}
 
     def _sweep(self, now: float) -> None:
         with self._lock:
             self._next_sweep = now + self._timeout / 4
             stale = [run_id for run_id, run in list(self._runs.items()) if now - run.started > self._timeout]
-            surplus = max(0, len(self._runs) - len(stale) - self._limit)
-            if surplus:
-                known_stale = set(stale)
-                stale += [run_id for run_id in list(self._runs) if run_id not in known_stale][:surplus]
         for run_id in stale:
-            run = self.take(run_id)
-            if run is not None:
-                self._abandon(run)
+            self._close(run_id)
+
+    def _close_oldest(self) -> None:
+        # A full table stays full, so each start comes by here: it must not look at every run.
+        try:
+            oldest = next(iter(self._runs))
+        except (RuntimeError, StopIteration):  # another thread was faster
+            return
+        self._close(oldest)
+
+    def _close(self, run_id: UUID) -> None:
+        run = self.take(run_id)
+        if run is not None:
+            self._abandon(run)
 
 
 class CallTable(RunTable[OpenCall]):

@@ -6,6 +6,9 @@ import functools
 import time
 from typing import TYPE_CHECKING
 
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
 from langmeter.boundary import swallow
 from langmeter.events import Failure, Step
 from langmeter.runs import OpenStep, PassedRun, RunTable
@@ -14,6 +17,7 @@ from langmeter.telemetry.step_metrics import step_metrics_for
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
 
     from langmeter.delivery import Delivery
@@ -32,17 +36,21 @@ class Steps:
         self._delivery = delivery
         self._metrics = step_metrics_for(meter_provider, settings)
 
-    def begin(self, run_id: UUID, around: OpenRun | None, request: StepRequest) -> OpenStep | None:
+    def begin(
+        self, run_id: UUID, around: OpenRun | None, request: StepRequest, ambient: Context | None = None
+    ) -> OpenStep | None:
         """Open a step; None if the run is open already.
 
         Args:
             run_id: LangChain's id of the run.
             around: the nearest run around it that has a span.
             request: what began.
+            ambient: the context to begin in, without a run around it; the current one if None.
         """
         if run_id in self.table:
             return None
         step = OpenStep(run_id, around, request)
+        step.ambient = ambient
         if request.kind == "execute_tool" and around is not None and around.agent is not None:
             step.request = request._replace(agent=around.agent.request.name)
         self.table.add(run_id, step)
@@ -55,9 +63,23 @@ class Steps:
         self._delivery.connect(step)
         return step
 
-    def pass_by(self, run_id: UUID, around: OpenRun | None) -> None:
-        """Remember a run that gets no span, so that those inside it find the run around it."""
-        self.table.add(run_id, PassedRun(run_id, around))
+    def pass_by(self, run_id: UUID, around: OpenRun | None, parent_run_id: UUID | None = None) -> None:
+        """Remember a run that gets no span, so that those inside it find the run, or the context, around it."""
+        passed = PassedRun(run_id, around)
+        if around is None:
+            passed.ambient = self.ambient(parent_run_id) or otel_context.get_current()
+        self.table.add(run_id, passed)
+
+    def ambient(self, parent_run_id: UUID | None) -> Context | None:
+        """The context that a run without any span around it begins in, if it is not the current one.
+
+        So in a thread that LangChain's configuration has reached and the context has not: it has no span, while the
+        run that has no span of ours may have begun inside one of the application's.
+        """
+        parent = self.table.get(parent_run_id)
+        if not isinstance(parent, PassedRun) or trace.get_current_span().get_span_context().is_valid:
+            return None
+        return parent.ambient
 
     def around(self, run_id: UUID | None) -> OpenRun | None:
         """The step of a run, or the run with a span around it where it has none itself."""

@@ -860,10 +860,10 @@ def test_text_hits_of_parallel_branches_hang_under_the_span_around_them(instrume
     with tracer.start_as_current_span("request"):
         both.invoke("a")
 
-    (request,) = (span for span in instrumented.spans() if span.name == "request")
-    inside = [span for span in instrumented.spans()[1:] if span is not request]
+    *inside, workflow, request = instrumented.spans()[1:]
     assert sorted(map(str, statuses(inside))) == ["hit", "hit", "miss"]
-    assert {span.parent.span_id for span in inside} == {request.context.span_id}
+    assert {span.parent.span_id for span in inside} == {workflow.context.span_id}
+    assert (workflow.name, workflow.parent.span_id) == ("invoke_workflow", request.context.span_id)
 
 
 def test_a_text_hit_inside_a_model_call_hangs_under_that_call(instrumented):

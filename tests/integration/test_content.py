@@ -298,8 +298,10 @@ def test_an_agent_with_a_tool(telemetry, instrument):
     call = AIMessage("", tool_calls=[{"name": "weather", "args": {"city": "Paris", "password": "x"}, "id": "c1"}])
     model = Scripted(messages=iter([call, AIMessage("21 degrees")]))
     question = [HumanMessage(f"Weather in Paris? {KEY}")]
-    create_agent(model, [weather], system_prompt="Be kind.", name="guide").invoke({"messages": question})
+    guide = create_agent(model, [weather], system_prompt="Be kind.", name="guide")
+    answer = guide.invoke({"messages": question})["messages"][-1]
 
+    by = {"name": "guide"} if answer.name else {}  # langchain 1.0 does not sign the answers of an agent
     asked = said("user", "Weather in Paris? [redacted:key]")
     part = {
         "type": "tool_call",
@@ -331,7 +333,7 @@ def test_an_agent_with_a_tool(telemetry, instrument):
             "chat",
             {
                 **tools,
-                semconv.INPUT_MESSAGES: [said("system", "Be kind."), asked, {**called, "name": "guide"}, told],
+                semconv.INPUT_MESSAGES: [said("system", "Be kind."), asked, {**called, **by}, told],
                 semconv.OUTPUT_MESSAGES: [said("assistant", "21 degrees")],
             },
         ),
@@ -339,7 +341,7 @@ def test_an_agent_with_a_tool(telemetry, instrument):
             "invoke_agent guide",
             {
                 semconv.INPUT_MESSAGES: [asked],
-                semconv.OUTPUT_MESSAGES: [{**said("assistant", "21 degrees"), "name": "guide"}],
+                semconv.OUTPUT_MESSAGES: [{**said("assistant", "21 degrees"), **by}],
             },
         ),
     ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import itertools
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -44,6 +46,7 @@ PNG = {"type": "omitted_blob", "modality": "image", "mime_type": "image/png", "s
 TEXT = {"type": "text", "content": "hi"}
 CALL = {"type": "tool_call", "name": "f", "id": "c1", "arguments": {"a": 1}}
 REASON = {"type": "reasoning", "content": "hm"}
+RESPONSE = {"type": "tool_call_response", "id": "c1", "response": "21"}
 
 # Name -> (content block, its part); None where there is nothing to show.
 BLOCKS = {
@@ -54,9 +57,14 @@ BLOCKS = {
     "Responses output": ({"type": "output_text", "text": "hi", "annotations": [{"url": "x"}]}, TEXT),
     "v1 plain text": ({"type": "text-plain", "text": "hi", "mime_type": "text/plain"}, TEXT),
     "Bedrock text": ({"text": "hi"}, TEXT),
+    "v1 plain text file": (
+        {"type": "text-plain", "base64": BASE64, "mime_type": "text/plain"},
+        {"type": "omitted_blob", "modality": "document", "mime_type": "text/plain", "size": 768},
+    ),
     "refusal": ({"type": "refusal", "refusal": "no"}, {"type": "refusal", "content": "no"}),
     "Anthropic thinking": ({"type": "thinking", "thinking": "hm", "signature": "x" * 500}, REASON),
     "v1 reasoning": ({"type": "reasoning", "reasoning": "hm"}, REASON),
+    "Mistral thinking": ({"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, REASON),
     "Responses reasoning": (
         {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}]},
         REASON,
@@ -75,6 +83,12 @@ BLOCKS = {
         CALL,
     ),
     "Bedrock tool": ({"toolUse": {"toolUseId": "c1", "name": "f", "input": {"a": 1}}}, CALL),
+    "Anthropic tool result": ({"type": "tool_result", "tool_use_id": "c1", "content": "21"}, RESPONSE),
+    "Responses tool result": ({"type": "function_call_output", "call_id": "c1", "output": "21"}, RESPONSE),
+    "Bedrock tool result": (
+        {"toolResult": {"toolUseId": "c1", "content": [{"text": "hi"}], "status": "success"}},
+        {**RESPONSE, "response": [TEXT]},
+    ),
     "a tool's broken arguments": (
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a":'},
         {"type": "tool_call", "name": "f", "id": "c1", "unparsed_arguments": '{"a":'},
@@ -84,6 +98,10 @@ BLOCKS = {
     "OpenAI image URL": (
         {"type": "image_url", "image_url": {"url": "https://u:p@x.test/a.png?sig=s#f", "detail": "low"}},
         {"type": "uri", "modality": "image", "uri": "https://x.test/a.png"},
+    ),
+    "an address that is none": (
+        {"type": "image_url", "image_url": {"url": "https://[x/a.png"}},
+        {"type": "omitted_blob", "modality": "image"},
     ),
     "an image URL as text": (
         {"type": "image_url", "image_url": "gs://bucket/a.png"},
@@ -175,6 +193,8 @@ BLOCKS = {
         {"type": "hologram", "depth": 3, "data": BASE64, "index": 0},
         {"type": "hologram", "depth": 3},
     ),
+    "the name of a part of the conventions": ({"type": "tool_call_response"}, {"type": "unknown"}),
+    "data in a part of the conventions": ({"type": "blob", "data": BASE64}, {"type": "unknown"}),
     "no type": ({"odd": 1}, {"type": "unknown", "odd": 1}),
     "a number": (7, None),
 }
@@ -350,6 +370,43 @@ def test_any_value_becomes_json_without_running_its_repr():
     assert len(json.dumps(json_ready([[0] * 1_000] * 1_000))) < 200_000
 
 
+class Lazy:
+    """An object that is loaded when it is looked at, and cannot be."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("secret")
+
+
+class Endless(set):
+    """A set that runs code of its own, and does not stop."""
+
+    def __iter__(self):
+        return itertools.count()
+
+
+class Unreadable(Mapping):
+    """A mapping that cannot be read."""
+
+    def __getitem__(self, key):
+        raise RuntimeError("secret")
+
+    def __iter__(self):
+        raise RuntimeError("secret")
+
+    def __len__(self):
+        return 1
+
+
+def test_objects_that_cannot_be_read_lose_only_themselves():
+    assert json_ready({"a": 1, "lazy": Lazy(), "endless": Endless(), "shut": Unreadable()}) == {
+        "a": 1,
+        "lazy": "<Lazy>",
+        "endless": list(range(512)),
+        "shut": "<Unreadable>",
+    }
+
+
 # -- what is content -----------------------------------------------------------------------------------------------------
 
 
@@ -377,6 +434,11 @@ def test_a_providers_own_tool_has_its_type():
     assert content[semconv.TOOL_DEFINITIONS] == [{"type": "web_search", "name": "web_search"}]
 
 
+def test_a_tool_of_google_is_its_only_key():
+    content = captured.call_content([], {"tools": [{"google_search": {}}]}, None, Settings())
+    assert content[semconv.TOOL_DEFINITIONS] == [{"type": "google_search", "name": "google_search"}]
+
+
 @pytest.mark.parametrize("key", ["instructions", "system", "system_instruction"])
 def test_instructions_beside_the_messages(key):
     content = captured.call_content([HumanMessage("hi")], {key: "be kind"}, {"stop": None}, Settings())
@@ -397,15 +459,28 @@ def test_every_choice_is_a_message_of_its_own():
 
 
 ARGUMENTS, RESULT = semconv.TOOL_CALL_ARGUMENTS, semconv.TOOL_CALL_RESULT
+LONG_JSON = json.dumps({"a": ["x y"] * 50_000})
 STEP_CASES = {
     "arguments": (captured.tool_call_content({"a": 1}, "{'a': 1}"), {ARGUMENTS: {"a": 1}}),
     "arguments as JSON text": (captured.tool_call_content(None, '{"a": 1}'), {ARGUMENTS: {"a": 1}}),
     "arguments as text": (captured.tool_call_content(None, "a"), {ARGUMENTS: {"input": "a"}}),
+    "arguments that cannot be read": (
+        captured.tool_call_content(Unreadable(), ""),
+        {ARGUMENTS: {"input": "<Unreadable>"}},
+    ),
     "no arguments": (captured.tool_call_content(None, ""), {}),
     "result": (captured.tool_result_content({"a": 1}), {RESULT: {"a": 1}}),
     "result as JSON text": (captured.tool_result_content('{"a": 1}'), {RESULT: {"a": 1}}),
     "result as text": (captured.tool_result_content("a"), {RESULT: {"output": "a"}}),
     "result as message": (captured.tool_result_content(ToolMessage("a", tool_call_id="c")), {RESULT: {"output": "a"}}),
+    "result that looks like a message": (
+        captured.tool_result_content({"type": "page", "content": "a", "number": 3}),
+        {RESULT: {"type": "page", "content": "a", "number": 3}},
+    ),
+    "result of megabytes": (
+        captured.tool_result_content(LONG_JSON),
+        {RESULT: {"output": f"{LONG_JSON[:16_384]}…[{len(LONG_JSON)} characters]"}},
+    ),
     "command": (
         captured.tool_result_content(Command(goto="n", update={"a": 1})),
         {RESULT: {"update": {"a": 1}, "goto": "n"}},
@@ -443,6 +518,14 @@ STEP_CASES = {
     ),
     "a text": (captured.chain_content("hi"), {semconv.INPUT_MESSAGES: [{"role": "user", "parts": [TEXT]}]}),
     "nothing": (captured.chain_content(None), {}),
+    "an array as answer": (
+        captured.chain_answer_content(np.array([1, 2])),
+        {semconv.OUTPUT_MESSAGES: [{"role": "assistant", "parts": [{"type": "text", "content": "<ndarray>"}]}]},
+    ),
+    "pairs of other things as answer": (
+        captured.chain_answer_content([("a", 1), ("b", 2)]),
+        {semconv.OUTPUT_MESSAGES: [{"role": "assistant", "parts": [{"type": "text", "content": '[["a",1],["b",2]]'}]}]},
+    ),
     "the newest message of a state": (
         captured.chain_answer_content({"messages": [HumanMessage("q"), AIMessage("hi")]}),
         {semconv.OUTPUT_MESSAGES: [{"role": "assistant", "parts": [TEXT]}]},
@@ -452,6 +535,14 @@ STEP_CASES = {
         {semconv.OUTPUT_MESSAGES: [{"role": "assistant", "parts": [TEXT]}]},
     ),
     "no answer yet": (captured.chain_answer_content({"messages": [HumanMessage("q")]}), {}),
+    "the first of very many variables": (
+        captured.prompt_variables_content({f"k{n}": "v" for n in range(1_000)}),
+        {f"{semconv.PROMPT_VARIABLE_PREFIX}k{n}": "v" for n in range(32)},
+    ),
+    "names of variables": (
+        captured.prompt_variables_content({"sk-abcdefghij1234567890": "v", "\ud800": "v", "n" * 300: "v"}),
+        {f"{semconv.PROMPT_VARIABLE_PREFIX}{name}": "v" for name in ("[redacted:key]", "?")},
+    ),
     "variables": (
         captured.prompt_variables_content({"q": "why", "api_key": "abc", "n": [1]}),
         {
@@ -559,6 +650,26 @@ def test_secrets_go_by_pattern_by_name_and_as_numbers():
     }
 
 
+def test_secrets_deep_inside_of_what_is_named_so():
+    content = {
+        semconv.TOOL_CALL_ARGUMENTS: {
+            "credentials": {"user": "ann", "data": [{"value": "swordfish", "on": True}]},
+            "env": [{"name": "DB_PASSWORD", "value": "swordfish"}, {"name": "HOME", "value": "/root"}],
+            "headers": [{"key": "x-api-key", "value": "swordfish"}],
+            "card": 4111111111111111.0,
+            "order": 4111111111111112.0,
+        }
+    }
+    hidden = "[redacted:password]"
+    assert written(content)[semconv.TOOL_CALL_ARGUMENTS] == {
+        "credentials": {"user": hidden, "data": [{"value": hidden, "on": True}]},
+        "env": [{"name": "DB_PASSWORD", "value": hidden}, {"name": "HOME", "value": "/root"}],
+        "headers": [{"key": "x-api-key", "value": hidden}],
+        "card": "[redacted:card]",
+        "order": 4111111111111112.0,
+    }
+
+
 def test_a_schema_that_names_a_password_keeps_its_structure():
     parameters = {"type": "object", "properties": {"password": {"type": "string"}}, "required": ["password"]}
     found = written({semconv.TOOL_DEFINITIONS: [{**FULL, "parameters": parameters}]})
@@ -600,6 +711,39 @@ def test_a_long_history_keeps_its_first_message_and_its_newest():
     assert found[1] == {"role": "omitted", "parts": [{"type": "omitted", "count": 745}]}
     assert [sent["parts"][0]["content"] for sent in found[2:4]] == ["number 745", "number 746"]
     assert found[-1]["parts"][0]["content"] == "last"
+
+
+def test_of_a_very_long_history_only_as_much_is_read_as_may_be_kept():
+    class Counted(dict):
+        reads = 0
+
+        def get(self, key, default=None):
+            Counted.reads += key == "type"
+            return super().get(key, default)
+
+    blocks = [Counted(type="text", text="hi")]
+    given = messages([{"role": "user", "content": blocks} for _ in range(10_000)])
+    found = written({semconv.INPUT_MESSAGES: given})[semconv.INPUT_MESSAGES]
+    parts = written({semconv.INPUT_MESSAGES: messages({"role": "user", "content": blocks * 10_000})})
+
+    assert Counted.reads == 2 * 512
+    assert found[1] == {"role": "omitted", "parts": [{"type": "omitted", "count": 10_000 - 256}]}
+    assert (len(found), found[0], found[-1]) == (257, *[{"role": "user", "parts": [TEXT]}] * 2)
+    assert parts[semconv.INPUT_MESSAGES][0]["parts"] == [*[TEXT] * 256, {"type": "omitted", "count": 10_000 - 256}]
+
+
+def test_what_has_no_room_any_more_is_not_redacted_either():
+    seen = []
+    block = {"type": "odd", **{f"k{n}": "z " * 10_000 for n in range(300)}}
+    for given in ([block] * 200, ["aB3/" * 5_000] * 200, ["x" * 20_000] * 200):
+        seen.clear()
+        found = written(
+            {semconv.INPUT_MESSAGES: messages(HumanMessage(given))}, redact=lambda text: seen.append(len(text)) or text
+        )
+        (shown,) = found[semconv.INPUT_MESSAGES]
+        assert shown["parts"][-1]["type"] == "omitted"
+        assert len(shown["parts"]) - 1 + shown["parts"][-1]["count"] == 200
+        assert sum(seen) < 1_200_000
 
 
 def test_all_texts_together_are_bounded_and_the_answer_comes_first():

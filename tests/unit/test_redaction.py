@@ -11,7 +11,7 @@ import pytest
 
 from langmeter import boundary
 from langmeter.settings import Settings
-from langmeter.telemetry.redaction import FAILED, Redactor
+from langmeter.telemetry.redaction import _BASE64, FAILED, Redactor
 from langmeter.telemetry.secrets import without_secrets
 from langmeter.telemetry.secrets.numbers import is_card
 
@@ -54,6 +54,8 @@ SECRETS = {
     "Server=x;User Id=sa;Password=Str0ng!;": f"Server=x;User Id=sa;Password={PASSWORD};",
     "AccountKey=abcDEF123/+abcDEF123abc==;": f"AccountKey={PASSWORD};",
     "https://x.test/b?sv=1&sig=abc%2Fdef%3D&x=1": f"https://x.test/b?sv=1&sig={TOKEN}&x=1",
+    "https://x.test/a?alt=1&token=3f2a1b6c-aaaa-bbbb-cccc&x=1": f"https://x.test/a?alt=1&token={TOKEN}&x=1",
+    "https://x.test/a?key=0123456789abcdef0123 ok": f"https://x.test/a?key={TOKEN} ok",
     "password=hunter2": f"password={PASSWORD}",
     '{"password": "hunter2"}': f'{{"password": "{PASSWORD}"}}',
     r"{\"api_key\": \"hunter2\"}": rf'{{\"api_key\": \"{PASSWORD}"}}',
@@ -122,6 +124,7 @@ HARMLESS = [
     "ISBN 978-3-16-148410-0",
     "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
     "https://example.com:8080/a/b?c=d@e",
+    "https://example.com/a?key=a-long-name-in-words&token=3f2a",
     "tracking 1Z999AA10123456784",
     "invoice 2024-000123",
     "tool call 123456789",
@@ -139,6 +142,8 @@ MISSED = {
     "jürgen@exämple.de": None,
     "jane at example dot com": None,
     "four one one one 1111 1111 1111": None,
+    "login --password hunter2": None,
+    "\uff14\uff11\uff11\uff11 1111 1111 1111": None,
 }
 MISTAKEN = [
     "password: optional-field",
@@ -232,6 +237,13 @@ def test_encoded_data_is_named_not_recorded():
     assert redact("a" * 3_000, 16_384) == "a" * 3_000
 
 
+def test_letters_that_are_nearly_encoded_data_are_looked_at_once():
+    """A run of letters is tried where it begins, not at every letter: only there may the pattern match."""
+    runs = [match.start() for match in _BASE64.finditer(" ".join(["aB3" * 400, "x" * 1_023, "aB3" * 400]))]
+    assert runs == [0, 1_200 + 1_023 + 2]
+    assert _BASE64.match("x" * 2_000, 1) is None
+
+
 def test_lone_surrogates_cannot_spoil_the_batch():
     assert redactor().text("a\ud800b", 10) == "a?b"
 
@@ -256,6 +268,22 @@ def test_a_hook_that_returns_no_text_loses_the_text_and_is_counted(result):
     boundary.set_strict(False)
     assert redactor(redact=lambda _: result).text("secret", 100) == FAILED
     assert boundary.error_counts() == {"redact": 1}
+
+
+async def as_coroutine(text):
+    return text
+
+
+def test_a_hook_that_is_a_coroutine_function_warns_nobody(recwarn):
+    boundary.set_strict(False)
+    assert redactor(redact=as_coroutine).text("secret", 100) == FAILED
+    assert [str(warned.message) for warned in recwarn] == []
+
+
+def test_a_hook_is_not_asked_about_nothing():
+    seen = []
+    assert redactor(redact=lambda text: seen.append(text) or text).text("", 100) == ""
+    assert seen == []
 
 
 def test_a_hook_that_raises_loses_the_text_and_is_counted():
@@ -305,3 +333,8 @@ def test_without_patterns_and_hook_a_text_stays():
 )
 def test_the_name_of_a_value_says_whether_it_is_a_secret(name, secret):
     assert redactor().hidden(name) == (PASSWORD if secret else None)
+
+
+def test_a_long_name_is_known_by_its_end():
+    assert redactor().hidden("of " * 30 + "password") == PASSWORD
+    assert redactor().hidden("password" + " of" * 30) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from langmeter.events import ModelRequest
-from langmeter.runs import OpenCall, RunTable
+from langmeter.runs import AgentTally, OpenCall, RunTable
 
 REQUEST = ModelRequest("chat", "openai", "gpt-4o")
 
@@ -75,6 +76,55 @@ def test_the_limit_holds_however_many_calls_never_end(abandoned):
 
     assert (longest, len(table), len(abandoned)) == (10, 10, 19_990)
     assert abandoned == list(range(19_990))
+
+
+def test_a_full_table_does_not_look_at_every_call(abandoned):
+    """Where runs leak, the table stays full: each start would pay for all of them."""
+
+    class Watched(dict):
+        looked = 0
+
+        def items(self):
+            Watched.looked += 1
+            return super().items()
+
+    table, clock = _table(abandoned, limit=10)
+    table._runs = Watched()
+    for number in range(100):
+        clock.open(number)
+
+    assert (len(table), len(abandoned), Watched.looked) == (10, 90, 0)
+
+
+def test_a_tally_may_be_added_to_while_it_is_read():
+    """The garbage collector closes dropped streams, and so ends their calls, wherever it happens to run."""
+
+    def read(threshold):
+        tally = AgentTally()
+
+        class Dropped:
+            def __del__(self):
+                tally.add_tool()
+
+        dropped = Dropped()
+        dropped.itself = dropped
+        del dropped
+        before = gc.get_threshold()
+        gc.set_threshold(threshold)
+        try:
+            tally.totals()
+        finally:
+            gc.set_threshold(*before)
+
+    def read_at_every_moment():
+        for threshold in range(1, 30):
+            gc.collect()
+            read(threshold)
+
+    thread = threading.Thread(target=read_at_every_moment, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_a_call_past_its_time_is_abandoned_at_the_next_sweep(abandoned):

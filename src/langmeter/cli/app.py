@@ -41,7 +41,7 @@ def options(
 
 @app.command(epilog=_EPILOG)
 def demo(
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of work; one takes about five seconds at speed 1.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of work; one takes four to five seconds at speed 1.")] = 3,
     seed: Annotated[int, typer.Option(help="What customers ask and models answer; the same seed, the same bill.")] = 7,
     speed: Annotated[float, typer.Option(min=0, help="2 is twice as fast; 0 waits for nothing.")] = 1.0,
     replay: Annotated[

@@ -38,6 +38,8 @@ _ALL_IN_ONE = "docker run --rm -p 3000:3000 -p 4317:4317 -p 4318:4318 grafana/ot
 _INTERRUPTED = 130
 _KILLED_BY = 128
 _USAGE_ERROR = 2
+_STOPS = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
+"""Told to stop, or the terminal is gone."""
 
 
 class Options(NamedTuple):
@@ -88,7 +90,8 @@ class _Notes(logging.Handler):
 def run_demo(options: Options) -> int:
     """Run the demo and show it; returns the exit status."""
     set_environment()
-    signal.signal(signal.SIGTERM, _exit)
+    for stop in _STOPS:
+        signal.signal(stop, _exit)
     warnings.simplefilter("ignore")  # those of other packages about the demo's own code are of no use to its reader
     notes = _Notes()
     logging.getLogger("langmeter").addHandler(notes)

@@ -35,14 +35,14 @@ class Model(NamedTuple):
 
 
 MODELS: Mapping[str, Model] = {
-    "gpt-4o": Model("gpt-4o-2024-08-06", 0.08, 510),
-    "gpt-4o-mini": Model("gpt-4o-mini-2024-07-18", 0.04, 700),
-    "gpt-4.1": Model("gpt-4.1-2025-04-14", 0.08, 490),
-    "gpt-4.1-mini": Model("gpt-4.1-mini-2025-04-14", 0.04, 760),
-    "gpt-5-mini": Model("gpt-5-mini-2025-08-07", 0.06, 1300, reasons=True),
-    "o4-mini": Model("o4-mini-2025-04-16", 0.07, 1510, reasons=True),
-    "gpt-3.5-turbo-instruct": Model("gpt-3.5-turbo-instruct", 0.03, 860, context=4_096),
-    "pedal-7b": Model("pedal-7b", 0.02, 380),
+    "gpt-4o": Model("gpt-4o-2024-08-06", 0.06, 700),
+    "gpt-4o-mini": Model("gpt-4o-mini-2024-07-18", 0.03, 1000),
+    "gpt-4.1": Model("gpt-4.1-2025-04-14", 0.06, 680),
+    "gpt-4.1-mini": Model("gpt-4.1-mini-2025-04-14", 0.03, 1050),
+    "gpt-5-mini": Model("gpt-5-mini-2025-08-07", 0.05, 1800, reasons=True),
+    "o4-mini": Model("o4-mini-2025-04-16", 0.05, 2100, reasons=True),
+    "gpt-3.5-turbo-instruct": Model("gpt-3.5-turbo-instruct", 0.02, 1200, context=4_096),
+    "pedal-7b": Model("pedal-7b", 0.02, 500),
     "text-embedding-3-small": Model("text-embedding-3-small", 0.02, 40_000, context=8_191, embeds=True),
 }
 

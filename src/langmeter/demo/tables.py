@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WIDE = 104
 """Columns of the terminal from which the wide tables fit."""
+_CELL_WIDTHS = (26, 15, 12, 13, 12)
+"""Shares of the totals: `3 unpriced, 11 estimated` is the widest remark, and has to fit on 80 columns."""
 
 
 class _Column(NamedTuple):
@@ -89,8 +91,8 @@ def totals_grid(usage: Usage) -> Table:
         ("calls", f"{usage.calls:,}", "bold", f"{usage.errors} failed"),
     )
     grid = Table.grid(expand=True, padding=(0, 2, 0, 0))
-    for _ in cells:
-        grid.add_column(ratio=1, no_wrap=True)
+    for widest in _CELL_WIDTHS:  # fixed, so that nothing moves while the figures grow
+        grid.add_column(ratio=widest, no_wrap=True)
     grid.add_row(*(Text(label, "dim") for label, *_ in cells))
     grid.add_row(*(Text(figure, style) for _, figure, style, _ in cells))
     grid.add_row(*(Text(remark, "dim") for *_, remark in cells))

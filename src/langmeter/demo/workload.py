@@ -155,7 +155,7 @@ class SupportDesk:
             self._handbook.answers.invoke(first)
             self.logbook.note("workflow", CHAIN)
         with self._action("handbook", second):
-            self._loop.run(_awaited(self._handbook.answers.ainvoke(second)))
+            self._await(self._handbook.answers.ainvoke(second))
             self.logbook.note("workflow", CHAIN)
 
     def order_desk(self) -> None:
@@ -170,7 +170,7 @@ class SupportDesk:
             _ = [state async for state in self._agent.astream(asked(question))]
 
         with self._action("order desk", question):
-            self._loop.run(serve())
+            self._await(serve())
             self.logbook.note("agent", AGENT)
 
     def refunds(self) -> None:
@@ -180,9 +180,9 @@ class SupportDesk:
         small, large = self._order(), self._order()
         with self._action("refund", f"24 euros for order {small}"):
             self._refunds.ask(small, 24)
-        with self._action("refund", f"85 euros for order {large}: waits for Marta"):
+        with self._action("refund", f"Marta is asked: 85 euros for order {large}"):
             self._refunds.ask(large, 85)
-        with self._action("refund", f"85 euros for order {large}: Marta has decided"):
+        with self._action("refund", f"Marta has decided: 85 euros for order {large}"):
             self._refunds.decide(large, approved=self._random.random() < _APPROVED)
 
     def workshop_diagnosis(self) -> None:
@@ -197,7 +197,7 @@ class SupportDesk:
             _ = [chunk async for chunk in thinker.astream(_with_handbook(fault))]
 
         with self._action("diagnosis", fault):
-            self._loop.run(think())
+            self._await(think())
 
     def newsletter(self) -> None:
         """A batch in threads and one on the event loop."""
@@ -210,7 +210,7 @@ class SupportDesk:
         with self._action("newsletter", f"{len(items)} items at once, in threads"):
             translate.batch(items)
         with self._action("newsletter", f"{len(items)} items at once, on the event loop"):
-            self._loop.run(translated())
+            self._await(translated())
 
     def product_texts(self) -> None:
         """The older text model: several prompts in one request, with a cache, and as a stream."""
@@ -264,6 +264,19 @@ class SupportDesk:
                 raise
         self._report(Action(step, subject, time.perf_counter() - start, failure))
 
+    def _await(self, work: Awaitable[object]) -> None:
+        """Do this work on the application's event loop."""
+
+        async def done() -> None:
+            await work
+            # asyncio turns Ctrl-C into a cancellation, and on Python 3.11 `asyncio.wait_for` (around every chunk of a
+            # stream of ChatOpenAI) loses one that comes together with the chunk.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError
+
+        self._loop.run(done())
+
     def _popular(self, count: int) -> list[str]:
         """Different questions, the earlier ones of the list far more often, as customers do."""
         weights = [1 / (rank + 1) ** 1.6 for rank in range(len(shop.FREQUENT_QUESTIONS))]
@@ -284,10 +297,6 @@ def _prompt(instruction: str) -> ChatPromptTemplate:
 
 def _with_handbook(question: str) -> list[BaseMessage]:
     return [SystemMessage(shop.HANDBOOK), HumanMessage(question)]
-
-
-async def _awaited(work: Awaitable[object]) -> None:
-    await work
 
 
 def _persistent_cache(path: Path) -> BaseCache:

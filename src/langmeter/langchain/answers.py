@@ -264,8 +264,10 @@ def _run_named_in(message_id: Any) -> str | None:
 
 
 def _finish_reasons(choices: list[Any], metadata: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    """One for each choice, in their order; none at all where a choice has none, because the rest would be out of step."""
     reasons = [_finish_reason(choice, facts) for choice, facts in zip(choices, metadata, strict=True)]
-    return tuple([reason for reason in reasons if reason is not None])
+    known = tuple([reason for reason in reasons if reason is not None])
+    return known if len(known) == len(reasons) else ()
 
 
 def _finish_reason(choice: Any, facts: Mapping[str, Any]) -> str | None:

@@ -12,12 +12,16 @@ from typing import Any, Final
 from langmeter.boundary import shield
 from langmeter.langchain.json_values import json_object, json_ready
 from langmeter.langchain.media import media_part, mime_type_of, omitted_blob
-from langmeter.langchain.parts import Part, reasoning_part, refusal_part, text_part
+from langmeter.langchain.parts import Part, omitted_part, reasoning_part, refusal_part, text_part
 
 _CALLS: Final = frozenset({"tool_use", "tool_call", "tool_call_chunk", "function_call", "custom_tool_call"})
 _FRAGMENTS: Final = frozenset({"input_json_delta", "server_tool_call_chunk"})
 """Pieces of calls under way: the whole call is beside them."""
 _ENCODED: Final = frozenset({"base64", "data", "encrypted_content", "file_data", "partial_image_b64", "signature"})
+_RESERVED: Final = frozenset({"blob", "uri", "tool_call_response", "server_tool_call_response"})
+"""Parts of the conventions that need what a block of that name need not have."""
+_READ: Final = 512
+"""Blocks of one message that are read; telemetry keeps fewer."""
 _ID_KEYS: Final = ("id", "tool_use_id", "tool_call_id", "call_id")
 
 
@@ -33,12 +37,14 @@ def content_parts(content: Any, *, calls_apart: bool = False) -> list[Part]:
     if isinstance(content, Mapping):
         content = [content]
     parts: list[Part] = []
-    for block in content if isinstance(content, list | tuple) else ():
+    if not isinstance(content, list | tuple):
+        return parts
+    for block in content[:_READ]:
         with shield("content"):
             part = _part(block, calls_apart=calls_apart)
             if part is not None:
                 parts.append(part)
-    return parts
+    return parts if len(content) <= _READ else [*parts, omitted_part(len(content) - _READ)]
 
 
 def tool_call_part(call: Any) -> Part | None:
@@ -55,7 +61,8 @@ def tool_call_part(call: Any) -> Part | None:
     arguments = next((called[key] for key in ("args", "arguments", "input") if called.get(key) is not None), None)
     parsed = json_object(arguments) if isinstance(arguments, str) else arguments
     if isinstance(parsed, Mapping):
-        part["arguments"] = json_ready(parsed)
+        ready = json_ready(parsed)
+        part["arguments" if isinstance(ready, dict) else "unparsed_arguments"] = ready
     elif arguments:
         part["unparsed_arguments"] = json_ready(arguments)
     return part
@@ -78,6 +85,8 @@ def _reader(kind: str) -> Callable[[Mapping[str, Any]], Part | None]:
     """What reads blocks of a type. Providers add tools of their own all the time, and name them alike."""
     if kind in _READERS:
         return _READERS[kind]
+    if kind.endswith("_call_output"):
+        return _tool_response
     if kind.endswith("_tool_result"):
         return _server_result
     return _server_call if kind.endswith(("_call", "_tool_use")) else _other
@@ -96,6 +105,8 @@ def _untyped(block: Mapping[str, Any], *, calls_apart: bool) -> Part | None:
     if isinstance(block.get("toolUse"), Mapping):
         inner = block["toolUse"]
         return None if calls_apart else tool_call_part({**inner, "id": inner.get("toolUseId")})
+    if isinstance(block.get("toolResult"), Mapping):
+        return _tool_response(block["toolResult"])
     return _other({"type": "unknown", **block})
 
 
@@ -119,7 +130,7 @@ def _reasoning(block: Mapping[str, Any]) -> Part | None:
             thought = thought.get("text")
         if isinstance(thought, str) and thought:
             return reasoning_part(thought)
-    for key in ("summary", "content"):  # OpenAI's Responses API
+    for key in ("summary", "content", "thinking"):  # OpenAI's Responses API; Mistral
         pieces = block.get(key)
         texts = (
             [piece.get("text") for piece in pieces if isinstance(piece, Mapping)] if isinstance(pieces, list) else []
@@ -128,6 +139,21 @@ def _reasoning(block: Mapping[str, Any]) -> Part | None:
         if told:
             return reasoning_part(told)
     return {"type": "encrypted_reasoning"} if block.get("encrypted_content") or block.get("data") else None
+
+
+def _plain_text(block: Mapping[str, Any]) -> Part | None:
+    return _text(block) or media_part(block)
+
+
+# -- tools ---------------------------------------------------------------------------------------------------------------
+
+
+def _tool_response(block: Mapping[str, Any]) -> Part:
+    """The result of a tool of the application, as a block of a message."""
+    part: Part = {"type": "tool_call_response"}
+    _identify(part, block, ("tool_use_id", "toolUseId", "tool_call_id", "call_id", "id"))
+    given = next((block[key] for key in ("content", "output") if block.get(key) is not None), None)
+    return {**part, "response": given if isinstance(given, str) else content_parts(given)}
 
 
 # -- tools that the provider runs ----------------------------------------------------------------------------------------
@@ -171,6 +197,8 @@ def _media(block: Mapping[str, Any]) -> Part | None:
 
 def _other(block: Mapping[str, Any]) -> Part:
     kept = {key: inner for key, inner in json_ready(block).items() if key not in _ENCODED}
+    if kept.get("type") in _RESERVED:
+        kept["type"] = "unknown"
     return {key: _unencoded(inner) for key, inner in kept.items() if key != "index"}
 
 
@@ -181,7 +209,9 @@ def _identify(part: Part, source: Mapping[str, Any], keys: tuple[str, ...]) -> N
 
 
 _READERS: Final[dict[str, Callable[[Mapping[str, Any]], Part | None]]] = {
-    **dict.fromkeys(("text", "input_text", "output_text", "text-plain"), _text),
+    **dict.fromkeys(("text", "input_text", "output_text"), _text),
+    "text-plain": _plain_text,
+    "tool_result": _tool_response,
     "refusal": _refusal,
     **dict.fromkeys(("reasoning", "thinking", "reasoning_content", "redacted_thinking"), _reasoning),
     **dict.fromkeys(
@@ -189,5 +219,5 @@ _READERS: Final[dict[str, Callable[[Mapping[str, Any]], Part | None]]] = {
     ),
     **dict.fromkeys(("file", "input_file", "document", "media"), _media),
     **dict.fromkeys(("server_tool_call", "server_tool_use", "mcp_tool_use"), _server_call),
-    **dict.fromkeys(("server_tool_result", "mcp_tool_result", "function_call_output"), _server_result),
+    **dict.fromkeys(("server_tool_result", "mcp_tool_result"), _server_result),
 }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langmeter.boundary import shield
 from langmeter.langchain.captured import Captured
+from langmeter.runs import OpenRun
 
 if TYPE_CHECKING:
     from langmeter.observer import Observer
-    from langmeter.runs import OpenRun
 
 Read: TypeAlias = Callable[..., Captured]
 
@@ -21,6 +22,8 @@ def capture(observer: Observer, run: OpenRun | None, read: Read, *values: Any) -
     if run is not None and observer.settings.content != "off" and observer.wants_content(run):
         run.captured = {}
         add(run, read, *values)
+        if run.stopped is None:
+            run.move(time.perf_counter())  # reading is our work, and none of the run's
 
 
 def add(run: object, read: Read, *values: Any) -> None:
@@ -29,3 +32,10 @@ def add(run: object, read: Read, *values: Any) -> None:
     if kept is not None:
         with shield("content"):
             kept.update(read(*values))
+
+
+def add_answer(run: object, read: Read, *values: Any) -> None:
+    """Add what a run that is over has given; reading it is none of its duration."""
+    if isinstance(run, OpenRun) and run.captured is not None and run.stopped is None:
+        run.stopped = time.perf_counter()
+    add(run, read, *values)

@@ -7,6 +7,7 @@ records content.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from math import isfinite
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,8 @@ from langmeter import semconv
 from langmeter.boundary import shield
 from langmeter.langchain.blocks import content_parts
 from langmeter.langchain.json_values import json_object, json_ready
-from langmeter.langchain.messages import Message, is_message, message, message_fields, messages
+from langmeter.langchain.messages import Message, is_message, is_pair, message, message_fields, messages
+from langmeter.langchain.names import name_in
 
 if TYPE_CHECKING:
     from langmeter.langchain.parts import Part
@@ -25,9 +27,14 @@ Captured = dict[str, Any]
 
 _INSTRUCTIONS: Final = ("instructions", "system", "system_instruction")
 _TOOLS: Final = ("tools", "functions")
+_WRAPPERS: Final = ("function", "toolSpec", "custom")
 _DECLARATIONS: Final = ("function_declarations", "functionDeclarations")
 _SCHEMAS: Final = ("parameters", "input_schema", "inputSchema", "parameters_json_schema")
 _SCORES: Final = ("score", "relevance_score", "similarity_score", "_score")
+_VARIABLES: Final = 32
+"""Variables of one prompt: a span drops its oldest attributes when it has more than 128."""
+_READ: Final = 512
+"""Documents or records of one answer that are read; telemetry keeps fewer."""
 _IDS: Final = ("id", "_id", "document_id", "doc_id")
 
 
@@ -51,12 +58,12 @@ def prompt_content(prompt: Any) -> Captured:
 
 
 def prompt_variables_content(variables: Any) -> Captured:
-    """What a prompt template was filled with."""
+    """What a prompt template was filled with; the first of very many variables."""
     given = variables.items() if isinstance(variables, Mapping) else ()
     return {
         f"{semconv.PROMPT_VARIABLE_PREFIX}{name}": value if isinstance(value, str) else json_ready(value)
-        for name, value in given
-        if isinstance(name, str) and name
+        for key, value in islice(given, _VARIABLES)
+        if (name := name_in(key)) is not None
     }
 
 
@@ -79,11 +86,10 @@ def answer_content(result: Any) -> Captured:
 
 def tool_call_content(inputs: Any, input_text: Any) -> Captured:
     """The arguments of a tool call, as an object."""
-    if isinstance(inputs, Mapping):
-        return {semconv.TOOL_CALL_ARGUMENTS: json_ready(inputs)}
-    given = json_object(input_text)
+    given = inputs if isinstance(inputs, Mapping) else json_object(input_text)
     if given is not None:
-        return {semconv.TOOL_CALL_ARGUMENTS: json_ready(given)}
+        ready = json_ready(given)
+        return {semconv.TOOL_CALL_ARGUMENTS: ready if isinstance(ready, dict) else {"input": ready}}
     return {semconv.TOOL_CALL_ARGUMENTS: {"input": input_text}} if isinstance(input_text, str) and input_text else {}
 
 
@@ -92,7 +98,7 @@ def tool_result_content(output: Any) -> Captured:
     if output is None:
         return {}
     content = output
-    if is_message(output):
+    if is_message(output) and not isinstance(output, Mapping):
         content = message_fields(output)["content"]
         if not isinstance(content, str):
             content = content_parts(content)
@@ -108,7 +114,7 @@ def query_content(query: Any) -> Captured:
 
 def documents_content(documents: Any) -> Captured:
     """The ids and scores of what a retriever found; not their text."""
-    found = [_document(item) for item in documents] if isinstance(documents, list | tuple) else []
+    found = [_document(item) for item in documents[:_READ]] if isinstance(documents, list | tuple) else []
     return {semconv.RETRIEVAL_DOCUMENTS: found} if found else {}
 
 
@@ -119,7 +125,8 @@ def memory_query_content(query: Any) -> Captured:
 
 def memory_records_content(records: Any) -> Captured:
     """The records that were found in a memory, or written to it: items of a LangGraph store, or one value."""
-    found = [_record(record) for record in (records if isinstance(records, list) else [records]) if record is not None]
+    given = records[:_READ] if isinstance(records, list) else [records]
+    found = [_record(record) for record in given if record is not None]
     return {semconv.MEMORY_RECORDS: found} if found else {}
 
 
@@ -146,13 +153,13 @@ def chain_answer_content(outputs: Any) -> Captured:
 
 def _holds_messages(state: Any) -> bool:
     if isinstance(state, list):
-        return bool(state) and (is_message(state[0]) or isinstance(state[0], tuple))
+        return bool(state) and (is_message(state[0]) or is_pair(state[0]))
     return is_message(state) or (isinstance(state, str) and bool(state))
 
 
 def _told(role: str, value: Any) -> list[Message]:
     """Data in place of messages: a text part whose content telemetry writes as JSON."""
-    if value is None or value in ("", {}):
+    if value is None or (isinstance(value, str | dict) and not value):
         return []
     if isinstance(value, str):
         return [{"role": role, "parts": content_parts(value)}]
@@ -217,9 +224,8 @@ def _definitions(tool: Any, *, full: bool) -> list[Part]:
     for key in _DECLARATIONS:  # Google puts all functions into one tool
         if isinstance(tool.get(key), list):
             return [row for inner in tool[key] for row in _definitions(inner, full=full)]
-    inner = next((tool[key] for key in ("function", "toolSpec", "custom") if isinstance(tool.get(key), Mapping)), tool)
-    own = tool.get("type")
-    kind = own if isinstance(own, str) and own != "custom" else "function"
+    inner = next((tool[key] for key in _WRAPPERS if isinstance(tool.get(key), Mapping)), tool)
+    kind = _tool_type(tool)
     name = inner.get("name")
     row: Part = {"type": kind, "name": name if isinstance(name, str) and name else kind}
     if full:
@@ -229,3 +235,14 @@ def _definitions(tool: Any, *, full: bool) -> list[Part]:
         if schema is not None:
             row["parameters"] = json_ready(schema.get("json", schema))
     return [row]
+
+
+def _tool_type(tool: Mapping[str, Any]) -> str:
+    own = tool.get("type")
+    if isinstance(own, str) and own != "custom":
+        return own
+    only = next(iter(tool)) if len(tool) == 1 else None
+    # Google's own tools are known by their one key: `{"google_search": {}}`.
+    if isinstance(only, str) and only not in _WRAPPERS and isinstance(tool[only], Mapping):
+        return only
+    return "function"

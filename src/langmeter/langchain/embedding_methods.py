@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import sys
 import threading
 import types
 import weakref
@@ -21,8 +22,6 @@ from langchain_core.embeddings import Embeddings
 from langmeter.boundary import shield
 
 METHODS: Final = ("embed_documents", "embed_query", "aembed_documents", "aembed_query")
-_FUNCTION_MARKS: Final = ("__code__", "__defaults__", "__kwdefaults__")
-"""What `inspect` knows a function by, a coroutine function included."""
 
 
 class Watch(Protocol):
@@ -36,37 +35,52 @@ class Watch(Protocol):
 
 
 class WatchedMethod:
-    """A method that is watched, and pickles as the original function.
+    """A method that is watched, has the attributes of the original function, and pickles like it.
 
     Classes of `__main__` are pickled by value (cloudpickle: Ray, Dask, Spark); a closure would drag a context variable
     along and fail. Reading it off a class gives the same object each time, as with a function.
     """
 
-    def __init__(self, name: str, original: Any, watch: Watch, *, inherited: bool) -> None:
-        functools.update_wrapper(self, original)
-        for mark in _FUNCTION_MARKS:
-            if hasattr(original, mark):
-                setattr(self, mark, getattr(original, mark))
+    def __init__(self, name: str, original: Any, watch: Watch, heir: type | None) -> None:
+        # Attributes are asked of the original: a copy would grow stale (tenacity's `statistics`).
+        functools.update_wrapper(self, original, updated=())
         self.name = name
         self.original = original
         self.watch = watch
-        self.inherited = inherited
-        """True where the class had the method from a base that is no embeddings class itself."""
+        self.heir = heir
+        """The class, where it had the method from a base that is no embeddings class itself."""
         self._call = watch.arun if inspect.iscoroutinefunction(original) else watch.run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["original"], name)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
 
-    def __call__(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """What the method returns, or a coroutine that does."""
-        return self._call(self, instance, args, kwargs)
+        if not args:  # `Class.embed_query(self=model, text=…)`
+            return self.original(**kwargs)
+        return self._call(self, args[0], args[1:], kwargs)
 
-    def __reduce__(self) -> tuple[Any, tuple[tuple[Any]]]:
-        return operator.itemgetter(0), ((self.original,),)
+    def __reduce__(self) -> str | tuple[Any, tuple[tuple[Any]]]:
+        return self.__qualname__ if self._is_importable() else (operator.itemgetter(0), ((self.original,),))
 
     def call(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the method did before it was watched; bound by its own rules, for it may be another library's wrapper."""
+        if self.heir is not None and self.heir in type(instance).__mro__:
+            # As if it were not here: a class may put another base between this one and the one with the method.
+            return getattr(super(self.heir, instance), self.name)(*args, **kwargs)
         return self.original.__get__(instance, type(instance))(*args, **kwargs)
+
+    def _is_importable(self) -> bool:
+        """Whether functions of this place are pickled by name. cloudpickle does not do so with `__main__`."""
+        if self.__module__ == "__main__":
+            return False
+        try:
+            return operator.attrgetter(self.__qualname__)(sys.modules[self.__module__]) is self
+        except (AttributeError, KeyError):  # a class of a function, or one that is loaded no more
+            return False
 
 
 class EmbeddingClasses:
@@ -96,8 +110,12 @@ class EmbeddingClasses:
                 for name in METHODS:
                     method = vars(cls).get(name)
                     if isinstance(method, WatchedMethod) and method.watch is self._watch:
-                        delattr(cls, name) if method.inherited else setattr(cls, name, method.original)
+                        delattr(cls, name) if method.heir is not None else setattr(cls, name, method.original)
             self._watched.clear()
+
+    def after_fork_in_child(self) -> None:
+        """Make the lock anew: another thread may have been defining a class."""
+        self._lock = threading.RLock()
 
     def _meet(self, cls: type) -> None:
         with shield("embeddings class"), self._lock:
@@ -109,13 +127,15 @@ class EmbeddingClasses:
 
     def _watch_method(self, cls: type, name: str) -> None:
         found = vars(cls).get(name)
-        inherited = found is None
-        if inherited:
+        if isinstance(found, WatchedMethod) and found.heir not in (None, cls):
+            found = None  # copied from a class that inherits it: `slots=True` makes a class anew
+        heir = cls if found is None else None
+        if heir is not None:
             found = _from_elsewhere(cls, name)
         if not _is_watchable(name, found) or (isinstance(found, WatchedMethod) and found.watch is self._watch):
             return
         try:
-            setattr(cls, name, WatchedMethod(name, found, self._watch, inherited=inherited))
+            setattr(cls, name, WatchedMethod(name, found, self._watch, heir))
         except (TypeError, AttributeError):  # a class written in C, or one that guards its attributes
             return
 
@@ -141,7 +161,7 @@ def _with_subclasses(cls: type) -> Iterator[type]:
 
 def _from_elsewhere(cls: type, name: str) -> Any:
     """The method that a class has from a base that is no embeddings class: nothing is watched there."""
-    for base in cls.__mro__:
+    for base in cls.__mro__[1:]:
         if name in vars(base):
             return None if issubclass(base, Embeddings) else vars(base)[name]
     return None

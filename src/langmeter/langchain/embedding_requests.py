@@ -55,7 +55,8 @@ def embeddings_request(instance: Any, kwargs: Mapping[str, Any], directory: Dire
 
 def embeddings_model(instance: Any) -> str | None:
     """The model that an embeddings object asks for; None where it does not say."""
-    return _first(list(_sources(instance, _NOTHING)), _MODEL_KEYS, name_in)
+    model: str | None = _first(list(_sources(instance, _NOTHING)), _MODEL_KEYS, name_in)
+    return model
 
 
 def _sources(instance: Any, kwargs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

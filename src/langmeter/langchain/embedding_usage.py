@@ -7,6 +7,7 @@ Each hook is optional: where a release lacks it, the tokens of its calls are est
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -52,6 +53,8 @@ _HOOKS: Final = (
     Hook("botocore.client", "BaseClient._make_api_call", answers.bedrock),
     Hook("langchain_nvidia_ai_endpoints.embeddings", "NVIDIAEmbeddings._process_response", answers.nvidia),
 )
+_NAMESPACES: Final = {"google": 2, "azure": 3}
+"""How many parts the name of a package has there."""
 _MISTRAL: Final = ("langchain_mistralai.embeddings", "MistralAIEmbeddings._retry")
 
 
@@ -73,17 +76,21 @@ class UsageHooks:
         """Wrap what is loaded by now, and what the call of this object is about to load: a client that is built late."""
         if not self._waiting:
             return
-        roots = None
+        modules = None
         for row in tuple(self._waiting):
             module = row[0]
             if module not in sys.modules:
-                root = module.partition(".")[0]
-                if root not in sys.modules:
+                package = _package(module)
+                if package not in sys.modules:
                     continue
-                if roots is None:
-                    roots = _client_packages(instance)
-                if root not in roots:
+                if modules is None:
+                    modules = _client_modules(instance)
+                if not any(name == package or name.startswith(f"{package}.") for name in modules):
                     continue
+                with contextlib.suppress(Exception):  # before the lock: it may take a second
+                    importlib.import_module(module)
+            elif _is_loading(module):  # on another thread; in a child forked meanwhile for ever
+                continue
             with shield("embeddings usage"), self._lock:
                 if row in self._waiting:
                     self._waiting.remove(row)
@@ -100,7 +107,6 @@ class UsageHooks:
 
     def _apply(self, module: str, path: str, wrapper: Any) -> None:
         try:
-            importlib.import_module(module)
             owner, name, original = wrapt.resolve_path(module, path)
         except (ImportError, AttributeError):
             return
@@ -112,19 +118,34 @@ class UsageHooks:
         wrapt.apply_patch(owner, name, proxy)
         self._applied.append((owner, name, before, proxy))
 
+    def after_fork_in_child(self) -> None:
+        """Make the lock anew: another thread may have had it."""
+        self._lock = threading.Lock()
+
     def _in_force(self) -> bool:
         return bool(self._applied)
 
 
-def _client_packages(instance: Any) -> set[str]:
-    """The packages of the client objects that an embeddings object holds."""
-    return {type(value).__module__.partition(".")[0] for values in stored_values(instance) for value in values.values()}
+def _client_modules(instance: Any) -> set[str]:
+    """The modules of the client objects that an embeddings object holds."""
+    return {type(value).__module__ for values in stored_values(instance) for value in values.values()}
+
+
+def _is_loading(module: str) -> bool:
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))  # as importlib itself asks
+
+
+@functools.cache
+def _package(module: str) -> str:
+    """The package that a client belongs to: in a namespace it is further down, and its neighbours are no clients of ours."""
+    parts = module.split(".")
+    return ".".join(parts[: _NAMESPACES.get(parts[0], 1)])
 
 
 def _asking() -> EmbeddingFrame | None:
     """The call that a request now belongs to."""
-    frame = current_frame()
-    return frame if frame is not None and frame.call is not None else None
+    return current_frame()
 
 
 def _watched(read: Any, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:

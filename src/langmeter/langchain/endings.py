@@ -9,7 +9,7 @@ from langchain_core.outputs import LLMResult
 from langmeter import semconv
 from langmeter.events import Failure, ModelResponse, ReportedUsage
 from langmeter.langchain import answers, captured, extract
-from langmeter.langchain.capture import add
+from langmeter.langchain.capture import add_answer
 from langmeter.runs import OpenStep
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def close_failed(observer: Observer, run_id: UUID | None, error: BaseException, 
         elif response is not None:
             # Where LangChain shows no part of a stream, at most its last chunk had arrived.
             call.answer = response if outcome.partial is not None else _NOTHING if call.streams else None
-        add(call, captured.answer_content, call.answer)
+        add_answer(call, captured.answer_content, call.answer)
     finally:
         observer.finish(call, outcome)
 
@@ -75,7 +75,17 @@ def close_failed_step(observer: Observer, run_id: UUID, error: BaseException) ->
 
 def note_failure(run: OpenRun, error: BaseException, failure: Failure) -> Failure:
     """The failure of a run, marked if a run inside it has reported the same exception, which is on its way up."""
-    mark = (id(error), type(error))
+    mark = (id(error), type(error), _place(error))
     if run.parent is not None:
         run.parent.reported = mark
     return failure._replace(reported=True) if run.reported == mark else failure
+
+
+def _place(error: BaseException) -> tuple[str, int] | None:
+    """Where an exception was raised: another one may have got the address of the last since that was freed."""
+    trace = error.__traceback__
+    if trace is None:
+        return None
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_filename, trace.tb_lineno

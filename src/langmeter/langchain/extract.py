@@ -204,8 +204,8 @@ def failure(error: BaseException, response: Any = None, *, with_message: bool = 
     if response is not None:
         with shield("partial response"):
             partial = answers.read_partial(response)
-    if partial is None and hasattr(error, "completion"):
-        with shield("partial response"):
+    with shield("partial response"):
+        if partial is None and hasattr(error, "completion"):
             partial = answers.read_completion(error.completion)
     kind = _kind(error)
     message, stack = "", None

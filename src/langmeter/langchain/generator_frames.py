@@ -5,7 +5,8 @@ A generator has no context of its own, and its steps may run in different thread
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry import context as otel_context
@@ -44,10 +45,12 @@ def steps(inner: Iterator[Any], frame: Frame, close: Close) -> Generator[Any, No
             failure = extract.failure(error)
         raise
     finally:
-        _shut(inner, frame)
-        if failure is not None:
-            with shield("stream"):
-                close(failure)
+        try:
+            _shut(inner, frame)
+        finally:
+            if failure is not None:
+                with shield("stream"):
+                    close(failure)
 
 
 def _first_step(inner: Iterator[Any], frame: Frame) -> Any:
@@ -71,31 +74,57 @@ def _shut(inner: Iterator[Any], frame: Frame) -> None:
 async def asteps(inner: AsyncIterator[Any], frame: Frame, close: Close) -> AsyncGenerator[Any, None]:
     """The items of `inner`, each produced inside the frame and consumed outside of it."""
     failure = None
+    following: Callable[[AsyncIterator[Any], object], Awaitable[Any]] = _first_anext
     try:
         while True:
             entered = step_in(frame)
             try:
-                item = await anext(inner, _END)
+                item = await following(inner, _END)
             finally:
                 step_out(frame, *entered)
             if item is _END:
                 return
             yield item
+            following = anext
     except BaseException as error:
         with shield("stream"):
             failure = extract.failure(error)
         raise
     finally:
-        shut = getattr(inner, "aclose", None)
-        if shut is not None:
-            entered = step_in(frame)
-            try:
-                await shut()
-            finally:
-                step_out(frame, *entered)
-        if failure is not None:
-            with shield("stream"):
-                close(failure)
+        try:
+            await _ashut(inner, frame)
+        finally:
+            if failure is not None:
+                with shield("stream"):
+                    close(failure)
+
+
+async def _ashut(inner: AsyncIterator[Any], frame: Frame) -> None:
+    shut = getattr(inner, "aclose", None)
+    if shut is not None:
+        entered = step_in(frame)
+        try:
+            await shut()
+        finally:
+            step_out(frame, *entered)
+
+
+def _first_anext(inner: AsyncIterator[Any], end: object) -> Awaitable[Any]:
+    """`anext`, with which a generator becomes ours alone to close.
+
+    An event loop that shuts down closes every generator it has seen begin, all at once: one of those that another one is
+    just closing raises "already running", which is logged as the application's error.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=_closed_by_the_frame)
+    try:
+        return anext(inner, end)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def _closed_by_the_frame(_inner: object) -> None:
+    """What happens to a generator that is collected together with the frame around it: the frame is closed, which closes it."""
 
 
 def step_in(frame: Frame) -> tuple[Any, Any]:

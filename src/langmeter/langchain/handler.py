@@ -13,7 +13,7 @@ from langmeter.events import CacheLookup, ModelResponse
 from langmeter.langchain import answers, captured, extract, fingerprints, runnables
 from langmeter.langchain.attribution import Attribution
 from langmeter.langchain.caching.ghost import DeferredHash, chat_hash, text_hash
-from langmeter.langchain.capture import add, capture
+from langmeter.langchain.capture import add, add_answer, capture
 from langmeter.langchain.content_size import CallContent
 from langmeter.langchain.endings import close_failed, own_answer
 from langmeter.langchain.state import Frame, current_frame
@@ -158,7 +158,7 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
         if call is not None:
             outcome = ModelResponse()
             call.answer = response
-            add(call, captured.answer_content, response)
+            add_answer(call, captured.answer_content, response)
             try:
                 outcome = own_answer(extract.model_response(response), response, call)
             finally:
@@ -202,7 +202,7 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
     @guarded("on_chain_end")
     def _end_decision(self, outputs: Any, run_id: UUID) -> None:
         outcome = ModelResponse()
-        add(self.observer.runs.get(run_id), captured.chain_answer_content, outputs)
+        add_answer(self.observer.runs.get(run_id), captured.chain_answer_content, outputs)
         try:
             outcome = extract.decision_response(outputs)
         finally:

@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from itertools import islice
 from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
@@ -22,6 +23,8 @@ _DEPTH: Final = 14
 _VALUES: Final = 20_000
 """Values of one call that are looked at; telemetry keeps far fewer."""
 _ITEMS: Final = 512
+_LONGEST_TEXT: Final = 262_144
+"""Characters of a text that is looked into for JSON: parsing takes about ten milliseconds then, on the application's path."""
 _OMITTED: Final = "[omitted]"
 _SECRET: Final = "[redacted:secret]"  # noqa: S105  (what stands for one)
 _AS_TEXT: Final = (UUID, datetime, date, time, timedelta, Decimal, PurePath)
@@ -35,8 +38,8 @@ def json_ready(value: Any) -> Any:
 
 
 def json_object(text: Any) -> dict[str, Any] | None:
-    """The JSON object that a text holds; None if it holds none."""
-    if not isinstance(text, str) or not text.lstrip().startswith("{"):
+    """The JSON object that a text holds; None if it holds none, or is too long to look into."""
+    if not isinstance(text, str) or len(text) > _LONGEST_TEXT or not text.lstrip().startswith("{"):
         return None
     try:
         value = json.loads(text)
@@ -57,11 +60,11 @@ class _Copy:
         self._left -= 1
         if self._left < 0 or depth > _DEPTH:
             return _OMITTED
-        if isinstance(value, Enum):
-            value = value.value
-        if value is None or isinstance(value, bool | int | float | str):
-            return _plain(value)
         try:
+            if isinstance(value, Enum):
+                value = value.value
+            if value is None or isinstance(value, bool | int | float | str):
+                return _plain(value)
             return self._container(value, depth)
         except Exception:  # noqa: BLE001  (its own code: a dictionary that changes meanwhile, a property that raises)
             return _named(value)
@@ -70,7 +73,7 @@ class _Copy:
         if isinstance(value, Mapping):
             return self._mapping(value, depth)
         if isinstance(value, list | tuple | AbstractSet):
-            return [self.of(item, depth + 1) for item in list(value)[:_ITEMS]]
+            return [self.of(item, depth + 1) for item in list(islice(value, _ITEMS))]
         if isinstance(value, SecretStr | SecretBytes):
             return _SECRET
         if isinstance(value, bytes | bytearray | memoryview):
@@ -81,7 +84,7 @@ class _Copy:
         return _named(value) if fields is None else self._mapping(fields, depth)
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-        items = list(value.items())[:_ITEMS]
+        items = list(islice(value.items(), _ITEMS))
         return {key if isinstance(key, str) else _key(key): self.of(inner, depth + 1) for key, inner in items}
 
 

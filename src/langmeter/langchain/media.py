@@ -39,7 +39,10 @@ def _address(modality: str, address: str, mime_type: Any = None) -> Part:
         return omitted_blob(modality, address, mime_type or head.partition(";")[0])
     if len(address) > _LONGEST_ADDRESS or "://" not in address:
         return omitted_blob(modality, address, mime_type)  # Ollama takes bare base64
-    split = urlsplit(address)
+    try:
+        split = urlsplit(address)
+    except ValueError:  # brackets that are no IPv6 address
+        return omitted_blob(modality, None, mime_type)
     host = split.netloc.rpartition("@")[2]
     part = {"type": "uri", "modality": modality, "uri": urlunsplit((split.scheme, host, split.path, "", ""))}
     return {**part, "mime_type": mime_type} if isinstance(mime_type, str) and mime_type else part

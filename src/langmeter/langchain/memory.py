@@ -13,7 +13,7 @@ from langmeter.boundary import shield
 from langmeter.events import StepKind, StepRequest
 from langmeter.langchain import captured, extract, state
 from langmeter.langchain.attribution import Attribution
-from langmeter.langchain.capture import add, capture
+from langmeter.langchain.capture import add_answer, capture
 from langmeter.langchain.endings import note_failure
 from langmeter.langchain.names import name_in
 from langmeter.telemetry.spans import current_run_id
@@ -102,7 +102,7 @@ class MemoryFrames:
             try:
                 if error is None:
                     if OPERATIONS[method] == "search_memory":
-                        add(step, captured.memory_records_content, results[0])
+                        add_answer(step, captured.memory_records_content, results[0])
                     count = (semconv.MEMORY_RECORD_COUNT, _count(method, results[0]))
                     step.request = step.request._replace(parameters=(*step.request.parameters, count))
                 else:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from langmeter.boundary import shield
 from langmeter.langchain.blocks import content_parts, tool_call_part
-from langmeter.langchain.parts import Part, reasoning_part, refusal_part, text_part
+from langmeter.langchain.parts import Part, omitted_part, reasoning_part, refusal_part, text_part
 
 Message = dict[str, Any]
 
@@ -27,18 +27,26 @@ _ROLES: Final = {
     "developer": "system",
 }
 _PAIR: Final = 2
+_READ: Final = 512
+"""Messages of a history that are read, the first and the newest; telemetry keeps fewer."""
 
 
 def messages(value: Any) -> list[Message]:
-    """Every message of a prompt or a state, in order. A text or one message alone is a list of one."""
-    if isinstance(value, str) or not isinstance(value, list | tuple) or _is_pair(value):
+    """The messages of a prompt or a state, in order. A text or one message alone is a list of one.
+
+    Of a very long history, a message of the role `omitted` says how many after the first were not read.
+    """
+    if isinstance(value, str) or not isinstance(value, list | tuple) or is_pair(value):
         value = [value]
-    found = []
-    for item in value:
+    unread = len(value) - _READ
+    found: list[Message] = []
+    for item in value if unread <= 0 else (value[0], *value[1 - _READ :]):
         with shield("content"):
             read = message(item)
             if read is not None:
                 found.append(read)
+    if unread > 0:
+        found.insert(1, {"role": "omitted", "parts": [omitted_part(unread)]})
     return found
 
 
@@ -46,7 +54,7 @@ def message(item: Any) -> Message | None:
     """One message; None for what is none, an instruction to remove a message for one."""
     if isinstance(item, str):
         return {"role": "user", "parts": [text_part(item)]} if item else None
-    if _is_pair(item):
+    if is_pair(item):
         return {"role": _ROLES.get(item[0], item[0]), "parts": content_parts(item[1])}
     fields = message_fields(item)
     role = _role(fields)
@@ -72,9 +80,10 @@ def is_message(item: Any) -> bool:
     return "content" in fields and _role(fields) is not None
 
 
-def _is_pair(value: Any) -> bool:
-    """A (role, text) pair, as LangChain takes it."""
-    return isinstance(value, tuple) and len(value) == _PAIR and isinstance(value[0], str)
+def is_pair(value: Any) -> bool:
+    """A (role, content) pair, as LangChain takes it."""
+    is_one = isinstance(value, tuple) and len(value) == _PAIR
+    return is_one and isinstance(value[0], str) and isinstance(value[1], str | list)
 
 
 def _role(fields: Mapping[str, Any]) -> str | None:

@@ -18,6 +18,11 @@ def reasoning_part(text: str) -> Part:
     return {"type": "reasoning", "content": text}
 
 
+def omitted_part(count: int) -> Part:
+    """What stands for so many parts, or messages, that were not read."""
+    return {"type": "omitted", "count": count}
+
+
 def refusal_part(text: str) -> Part:
     """The words of a model that would not answer: the conventions have no part of their own for them."""
     return {"type": "refusal", "content": text}

@@ -148,6 +148,8 @@ def _patches(models: ModelFrames, texts: TextFrames, step_frames: StepFrames, me
     yield Patch("langchain_core.retrievers", "BaseRetriever.ainvoke", step_frames.arun, "")
     yield Patch("langchain_core.tools.base", "BaseTool.arun", step_frames.arun, "")
     yield Patch("langchain_core.runnables.base", "RunnableSequence.abatch", step_frames.abatch, "")
+    yield Patch("langchain_core.runnables.retry", "RunnableRetry.abatch", step_frames.abatch, "")
+    yield Patch("langchain_core.runnables.fallbacks", "RunnableWithFallbacks.abatch", step_frames.abatch, "")
     yield Patch("langgraph._internal._runnable", "_set_config_context", models.config_context, nesting)
     yield Patch("langgraph.pregel.main", "Pregel.stream", step_frames.stream, "checkpoints are not nested")
     yield Patch("langgraph.pregel.main", "Pregel.astream", step_frames.astream, "checkpoints are not nested")

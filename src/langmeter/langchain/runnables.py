@@ -8,14 +8,28 @@ from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import Runnable, RunnableBranch, RunnableLambda, RunnableParallel, RunnableSequence
+from langchain_core.runnables import (
+    Runnable,
+    RunnableBranch,
+    RunnableGenerator,
+    RunnableLambda,
+    RunnableParallel,
+    RunnableSequence,
+)
 from langchain_core.tools import BaseTool
 
-TYPE_NAMES: Final = frozenset({"LangGraph", "StateGraph", "CompiledStateGraph", "Pregel", "AgentExecutor"})
+TYPE_NAMES: Final = frozenset(
+    {"LangGraph", "StateGraph", "CompiledStateGraph", "Pregel", "AgentExecutor", "RunnableWithMessageHistory"}
+)
 """Names that LangChain gives where the application gave none."""
 _FRAMES: Final = 32
 """Frames between a callback and the runnable that it is about: 3 in synchronous code, about 12 in asynchronous."""
 _DEPTH: Final = 8
+_ITERATOR: Final = "AgentExecutorIterator"
+"""What `AgentExecutor.iter` gives: it starts the run itself."""
+_HISTORY: Final = "langchain_core.runnables.history"
+_INSTEAD: Final = ("fallbacks", "alternatives")
+"""Fields of what runs instead of a runnable's model, not besides it."""
 _WORKERS: Final = (BaseLanguageModel, BaseRetriever, BaseTool)
 
 
@@ -36,6 +50,8 @@ def calling_runnable() -> Any:
             owner = frame.f_locals.get("self")
             if isinstance(owner, Runnable):
                 return owner
+            if type(owner).__name__ == _ITERATOR:
+                return getattr(owner, "agent_executor", None)
     return None
 
 
@@ -52,7 +68,7 @@ def is_agent_executor(runnable: Any) -> bool:
 
 def is_named(runnable: Any, name: Any) -> bool:
     """Whether the application chose the name of this run: LangChain makes up one from the class, or from a function."""
-    if isinstance(runnable, RunnableLambda):
+    if isinstance(runnable, RunnableLambda | RunnableGenerator):
         return bool(name != runnable.get_name())
     return bool(getattr(runnable, "name", None)) or bool(name != runnable.get_name())
 
@@ -68,16 +84,23 @@ def coordinates(runnable: Any) -> bool:
 def _workers(runnable: Any, depth: int) -> Iterator[Any]:
     if isinstance(runnable, _WORKERS) or is_graph(runnable):
         yield runnable
-    elif depth and not isinstance(runnable, RunnableLambda):
-        for part in _parts(runnable):
+    elif depth:
+        for part in _kept_with_history(runnable) if isinstance(runnable, RunnableLambda) else _parts(runnable):
             yield from _workers(part, depth - 1)
+
+
+def _kept_with_history(runnable: RunnableLambda[Any, Any]) -> Iterator[Any]:
+    """What `RunnableWithMessageHistory` runs: it has no field for that, only a function that returns it."""
+    function = getattr(runnable, "func", None)
+    if getattr(function, "__module__", None) == _HISTORY:
+        yield from (cell.cell_contents for cell in getattr(function, "__closure__", None) or ())
 
 
 def _parts(runnable: Any) -> Iterator[Any]:
     """The runnables that a runnable is made of, as far as its fields tell."""
     for name, value in vars(runnable).items():
-        if name == "fallbacks":
-            continue  # instead of its model, not besides it
+        if name in _INSTEAD:
+            continue
         if isinstance(value, Runnable):
             yield value
         elif isinstance(value, Mapping):

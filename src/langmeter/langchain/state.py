@@ -36,6 +36,7 @@ class Frame:
     __slots__ = (
         "answer",
         "armed",
+        "batch",
         "busy",
         "bypasses",
         "cache",
@@ -69,6 +70,8 @@ class Frame:
         """True in the first step of a stream: the start callback makes its span current there."""
         self.subject: Any = None
         """The graph, retriever or tool whose run it is; None around a model."""
+        self.batch = False
+        """True around a chain's `abatch`: the subject is the chain, whose runs start where it is not on the stack."""
         self.context: Context | None = None
         self.bypasses: str | None = None
         """The type of the configured response cache that this call cannot use."""

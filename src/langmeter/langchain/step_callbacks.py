@@ -8,7 +8,7 @@ from opentelemetry import context as otel_context
 
 from langmeter.boundary import guarded
 from langmeter.langchain import captured, fingerprints, runnables, step_requests
-from langmeter.langchain.capture import Read, add, capture
+from langmeter.langchain.capture import Read, add, add_answer, capture
 from langmeter.langchain.endings import close_failed_step
 from langmeter.langchain.state import current_frame
 from langmeter.runs import OpenStep
@@ -56,9 +56,9 @@ class StepCallbacks:
             outermost=around is None and self.observer.steps.table.get(parent_run_id) is None,
         )
         if request is None:
-            self.observer.steps.pass_by(run_id, around)
+            self.observer.steps.pass_by(run_id, around, parent_run_id)
         else:
-            self._begin(run_id, around, self.attribution.of_step(request, kwargs.get("metadata")), runnable)
+            self._begin(run_id, parent_run_id, self.attribution.of_step(request, kwargs.get("metadata")), runnable)
             self._capture(run_id, captured.chain_content, kwargs.get("inputs"))
 
     @guarded("on_chain_end")
@@ -67,7 +67,7 @@ class StepCallbacks:
         step = self.observer.steps.table.get(run_id)
         if inputs is not None:
             add(step, captured.chain_content, inputs)
-        add(step, captured.chain_answer_content, outputs)
+        add_answer(step, captured.chain_answer_content, outputs)
         self.observer.steps.end(run_id)
 
     @guarded("on_chain_error")
@@ -90,13 +90,16 @@ class StepCallbacks:
                 metadata=kwargs.get("metadata"),
             )
             request = self.attribution.of_step(request, kwargs.get("metadata"))
-            self._begin(run_id, self._around(parent_run_id), request, None)
+            self._begin(run_id, parent_run_id, request, None)
             self._capture(run_id, captured.tool_call_content, kwargs.get("inputs"), input_str)
 
     @guarded("on_tool_end")
     def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
         """Close the execution of a tool. A failure that the tool itself has handled is none."""
-        add(self.observer.steps.table.get(run_id), captured.tool_result_content, output)
+        step = self.observer.steps.table.get(run_id)
+        add_answer(step, captured.tool_result_content, output)
+        if isinstance(step, OpenStep):
+            step.request = step_requests.answered_tool(step.request, output)
         self.observer.steps.end(run_id)
 
     @guarded("on_tool_error")
@@ -115,13 +118,13 @@ class StepCallbacks:
             retriever = runnables.calling_runnable()
             request = step_requests.retrieval_request(retriever, kwargs.get("metadata"))
             request = self.attribution.of_step(request, kwargs.get("metadata"))
-            self._begin(run_id, self._around(parent_run_id), request, retriever)
+            self._begin(run_id, parent_run_id, request, retriever)
             self._capture(run_id, captured.query_content, query)
 
     @guarded("on_retriever_end")
     def on_retriever_end(self, documents: Any, *, run_id: UUID, **_: Any) -> None:
         """Close a retrieval."""
-        add(self.observer.steps.table.get(run_id), captured.documents_content, documents)
+        add_answer(self.observer.steps.table.get(run_id), captured.documents_content, documents)
         self.observer.steps.end(run_id)
 
     @guarded("on_retriever_error")
@@ -140,12 +143,14 @@ class StepCallbacks:
             capture(self.observer, step, read, *values)
 
     def _batched(self) -> Any:
-        """The sequence whose `abatch` is under way: it starts its runs in tasks, where it is not on the stack."""
+        """The chain whose `abatch` is under way: it starts its runs in tasks, where it is not on the stack."""
         frame = current_frame() if self.claims_frames() else None
-        return frame.subject if frame is not None else None
+        return frame.subject if frame is not None and frame.batch else None
 
-    def _begin(self, run_id: UUID, around: OpenRun | None, request: StepRequest, subject: Any) -> None:
-        step = self.observer.steps.begin(run_id, around, request)
+    def _begin(self, run_id: UUID, parent_run_id: UUID | None, request: StepRequest, subject: Any) -> None:
+        around = self._around(parent_run_id)
+        ambient = self.observer.steps.ambient(parent_run_id) if around is None else None
+        step = self.observer.steps.begin(run_id, around, request, ambient)
         if step is not None and self.observer.settings.describe:
             step.configuration = fingerprints.shared.of(subject)
         frame = current_frame() if step is not None and self.claims_frames() else None

@@ -62,9 +62,9 @@ class StepFrames:
             step_out(frame, *entered)
 
     async def abatch(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        """`RunnableSequence.abatch`: makes the sequence known to the callbacks of its runs."""
+        """`abatch` of a sequence, of retries and of fallbacks: makes the chain known to the callbacks of its runs."""
         frame = Frame()
-        frame.subject = instance
+        frame.subject, frame.batch = instance, True
         token = state.enter(frame)
         try:
             return await wrapped(*args, **kwargs)

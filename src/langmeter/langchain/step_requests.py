@@ -16,6 +16,8 @@ from langmeter.langchain.providers import UNKNOWN, provider_name
 
 _LONGEST_DESCRIPTION: Final = 1_024
 _AGENT_INTEGRATION: Final = "langchain_create_agent"
+_AGENT_FACTORY: Final = "langchain.agents.factory"
+"""Where the model node of `create_agent` is defined: before langchain 1.1 its graph carries no mark of its own."""
 _SEARCH_COUNTS: Final = ("k", "top_k", "limit")
 # Where vector stores keep the name of what they search, the most telling first.
 _DATA_SOURCES: Final = (
@@ -42,6 +44,16 @@ def tool_request(serialized: Any, *, name: Any = None, tool_call_id: Any = None,
     _add_conversation(parameters, metadata)
     tool = name_in(given.get("name")) or name_in(name) or UNKNOWN
     return StepRequest("execute_tool", tool, parameters=tuple(parameters.items()))
+
+
+def answered_tool(request: StepRequest, output: Any) -> StepRequest:
+    """The request with the id of its tool call, which before langchain-core 1.1.2 only the answer tells."""
+    if any(name == semconv.TOOL_CALL_ID for name, _ in request.parameters):
+        return request
+    call_id = name_in(getattr(output, "tool_call_id", None))
+    if call_id is None:
+        return request
+    return request._replace(parameters=(*request.parameters, (semconv.TOOL_CALL_ID, call_id)))
 
 
 def retrieval_request(retriever: Any, metadata: Any) -> StepRequest:
@@ -90,6 +102,8 @@ def chain_request(runnable: Any, name: Any, metadata: Any, *, run_type: Any, out
     if not outermost or run_type is not None or runnable is None:
         return None
     label = name_in(name) if runnables.is_named(runnable, name) else None
+    if label in runnables.TYPE_NAMES:
+        label = None
     if label is None and not runnables.coordinates(runnable):
         return None
     _add_conversation(parameters, metadata)
@@ -103,7 +117,12 @@ def _is_agent(graph: Any) -> bool:
     if isinstance(bound, Mapping) and bound.get("ls_integration") == _AGENT_INTEGRATION:
         return True
     nodes = getattr(graph, "nodes", None)
-    return isinstance(nodes, Mapping) and "agent" in nodes and any(map(_is_tool_node, nodes.values()))
+    if not isinstance(nodes, Mapping):
+        return False
+    if "agent" in nodes and any(map(_is_tool_node, nodes.values())):
+        return True
+    model = getattr(nodes.get("model"), "bound", None)
+    return getattr(getattr(model, "func", None), "__module__", None) == _AGENT_FACTORY
 
 
 def _is_tool_node(node: Any) -> bool:
@@ -134,12 +153,23 @@ def _search_count(retriever: Any) -> int | None:
 
 
 def _data_source(retriever: Any) -> str | None:
-    candidates = [retriever, *(getattr(retriever, name, None) for name in _RETRIEVER_SOURCES)]
+    candidates = [retriever, *(_stored(retriever, name) for name in _RETRIEVER_SOURCES)]
     for candidate in candidates:
         for name in _DATA_SOURCES:
-            found = name_in(getattr(candidate, name, None))
+            found = name_in(_stored(candidate, name))
             if found is not None:
                 return found
+    return None
+
+
+def _stored(owner: Any, name: str) -> Any:
+    """An attribute as it is stored. No property is asked: one may connect to a server, and this is the application's time."""
+    kept = getattr(owner, "__dict__", None)
+    if isinstance(kept, dict) and name in kept:
+        return kept[name]
+    for cls in type(owner).__mro__:
+        if name in vars(cls):
+            return vars(cls)[name]
     return None
 
 

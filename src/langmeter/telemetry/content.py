@@ -43,12 +43,18 @@ class ContentPolicy:
         shown: dict[str, Json] = {}
         for name in by_worth(content):
             with shield("content"):
-                shown[name] = _limited(limits, name, content[name])
+                shown[_named(limits, name)] = _limited(limits, name, content[name])
         return shown
 
     def text(self, text: str) -> str:
         """One text, redacted and bounded: the message of an exception, or its stack trace with messages."""
         return self._redactor.text(text, self._longest)
+
+
+def _named(limits: ContentLimits, name: str) -> str:
+    """The name of an attribute; that of a prompt's variable is a key that the application chose."""
+    prefix = semconv.PROMPT_VARIABLE_PREFIX
+    return prefix + limits.text(name.removeprefix(prefix)) if name.startswith(prefix) else name
 
 
 def _limited(limits: ContentLimits, name: str, value: object) -> Json:

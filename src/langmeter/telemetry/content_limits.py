@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from langmeter import semconv
 from langmeter.boundary import swallow
+from langmeter.telemetry.redaction import MARGIN
 
 if TYPE_CHECKING:
     from langmeter.telemetry.redaction import Redactor
@@ -17,6 +18,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 _TOTAL: Final = 262_144
 """Characters of all content of one span together, or four of its longest texts where that is more."""
+_READ: Final = 4
+"""Times as many characters are redacted at most: masks and markers are short, and the application waits meanwhile."""
 _ITEMS: Final = 256
 """Messages of a history, parts of a message, items of a list, keys of an object."""
 _DEPTH: Final = 12
@@ -25,6 +28,8 @@ _NODE: Final = 8
 _INT64: Final = 2**63
 _OMITTED: Final = "omitted"
 _TOO_DEEP: Final = "[nested too deeply]"
+_SCHEMA_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+_SCHEMA_WORDS: Final = ("$ref", "anyOf", "allOf", "oneOf")
 
 # The keys of the conventions and their enumerated words: those stay as they are, whatever a hook makes of texts.
 _ENUMERATED: Final = frozenset({"type", "role", "modality"})
@@ -57,12 +62,13 @@ _WORDS: Final = frozenset(
 class ContentLimits:
     """One pass over the content of one span. Not shared between threads."""
 
-    __slots__ = ("_left", "_longest", "_redactor")
+    __slots__ = ("_left", "_longest", "_redactor", "_unread")
 
     def __init__(self, redactor: Redactor, longest_text: int) -> None:
         self._redactor = redactor
         self._longest = longest_text
         self._left = max(_TOTAL, 4 * longest_text)
+        self._unread = _READ * self._left
 
     def messages(self, value: object) -> Json:
         """A history: its first message and its newest ones, as many as fit, and how many were left out."""
@@ -71,11 +77,11 @@ class ContentLimits:
             return []
         kept = {0: self._message(messages[0])}
         for position in range(len(messages) - 1, 0, -1):
-            if len(kept) == _ITEMS or self._left <= 0:
+            if len(kept) == _ITEMS or self._is_full():
                 break
             kept[position] = self._message(messages[position])
         shown = [kept[position] for position in sorted(kept)]
-        left_out = len(messages) - len(kept)
+        left_out = sum(_count(message) for position, message in enumerate(messages) if position not in kept)
         if left_out:
             shown.insert(1, {"role": _OMITTED, "parts": [{"type": _OMITTED, "count": left_out}]})
         return [message for message in shown if message is not None]
@@ -83,9 +89,12 @@ class ContentLimits:
     def parts(self, value: object) -> Json:
         """The parts of a message."""
         parts = _items(value)
-        shown = [self._isolated(self._part, part) for part in parts[:_ITEMS]]
-        if len(parts) > _ITEMS:
-            shown.append({"type": _OMITTED, "count": len(parts) - _ITEMS})
+        shown: list[Json] = []
+        for position, part in enumerate(parts):
+            if position == _ITEMS or (position > 0 and self._is_full()):
+                shown.append({"type": _OMITTED, "count": sum(map(_count, parts[position:]))})
+                break
+            shown.append(self._isolated(self._part, part))
         return [part for part in shown if part is not None]
 
     def records(self, value: object) -> Json:
@@ -96,7 +105,13 @@ class ContentLimits:
     def text(self, value: str, *, name: str = "") -> str:
         """A redacted text, shortened to what is left; `name` is what the text is the value of."""
         hidden = self._redactor.hidden(name) if name else None
-        shown = self._redactor.text(value, max(0, min(self._longest, self._left))) if hidden is None else hidden
+        if hidden is not None:
+            shown = hidden
+        elif self._is_full():
+            shown = f"…[{len(value)} characters]" if value else ""
+        else:
+            shown = self._redactor.text(value, min(self._longest, self._left))
+            self._unread -= min(len(value), self._longest + MARGIN)
         self._left -= len(shown) + _NODE
         return shown
 
@@ -111,9 +126,12 @@ class ContentLimits:
         if depth >= _DEPTH:
             return _TOO_DEEP
         self._left -= _NODE
-        return self._object(value, depth) if isinstance(value, Mapping) else self._list(value, depth, name)
+        return self._object(value, depth, name) if isinstance(value, Mapping) else self._list(value, depth, name)
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _is_full(self) -> bool:
+        return self._left <= 0 or self._unread <= 0
 
     def _message(self, message: object) -> Json:
         return self._isolated(self._message_fields, message)
@@ -142,18 +160,22 @@ class ContentLimits:
                 shown[name] = self._fields(inner)
             elif name in _ENUMERATED and isinstance(inner, str) and inner in _WORDS:
                 shown[name] = inner
-            else:
-                shown[name if name in _KEYS else self.text(name)] = self.value(inner, depth=1, name=name)
+            elif name in _KEYS:
+                shown[name] = self.value(inner, depth=1, name=name)
+            elif not self._is_full():
+                shown[self.text(name)] = self.value(inner, depth=1, name=name)
         return shown
 
-    def _object(self, value: Mapping[object, object], depth: int) -> Json:
+    def _object(self, value: Mapping[object, object], depth: int, owner: str) -> Json:
         shown: dict[str, Json] = {}
+        secret = owner if owner and self._redactor.hidden(owner) is not None and not _is_schema(value) else ""
         for position, (key, inner) in enumerate(value.items()):
-            if position == _ITEMS or self._left <= 0:
+            if position == _ITEMS or self._is_full():
                 shown[f"[{len(value) - position} more]"] = None
                 break
             name = key if isinstance(key, str) else f"<{type(key).__name__}>"
-            shown[self.text(name)] = self.value(inner, depth=depth + 1, name=name)
+            said = secret or (_label(value) if name == "value" else name)
+            shown[self.text(name)] = self.value(inner, depth=depth + 1, name=said)
         return shown
 
     def _list(self, value: object, depth: int, name: str) -> Json:
@@ -161,14 +183,18 @@ class ContentLimits:
             return f"<{type(value).__name__}>"
         shown: list[Json] = []
         for item in value[:_ITEMS]:
-            if self._left <= 0:
+            if self._is_full():
                 break
             shown.append(self.value(item, depth=depth + 1, name=name))
         return [*shown, f"[{len(value) - len(shown)} more]"] if len(shown) < len(value) else shown
 
     def _number(self, value: object) -> Json:
         if isinstance(value, float):
-            return value if math.isfinite(value) else str(value)
+            if not math.isfinite(value):
+                return str(value)
+            # A table of numbers turns a column of cards into floats.
+            whole = self._redactor.number(int(value)) if value.is_integer() and abs(value) < _INT64 else 0
+            return whole if isinstance(whole, str) else value
         if value is None or isinstance(value, bool) or not isinstance(value, int):
             return bool(value) if value is not None else None
         # OTLP has 64 bits for an integer; one that is larger makes it lose the whole batch.
@@ -183,6 +209,27 @@ class ContentLimits:
         except Exception as error:  # noqa: BLE001  (content may be anything)
             swallow("content", error)
             return None
+
+
+def _count(item: object) -> int:
+    """How many a message or a part stands for: the edge puts a marker in place of those that it did not read."""
+    if not isinstance(item, Mapping):
+        return 1
+    parts = _items(item.get("parts"))
+    marker = parts[0] if item.get("role") == _OMITTED and parts else item
+    count = marker.get("count") if isinstance(marker, Mapping) and marker.get("type") == _OMITTED else 1
+    return count if isinstance(count, int) else 1
+
+
+def _is_schema(value: Mapping[object, object]) -> bool:
+    """Whether an object under a secret's name describes the secret rather than holds it."""
+    kind = value.get("type")
+    return (isinstance(kind, str) and kind in _SCHEMA_TYPES) or any(word in value for word in _SCHEMA_WORDS)
+
+
+def _label(pair: Mapping[object, object]) -> str:
+    """What a `{"name": …, "value": …}` pair, of a header or a variable, says that its value is."""
+    return next((label for key in ("name", "key") if isinstance(label := pair.get(key), str)), "value")
 
 
 def _items(value: object) -> list[object]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
+from collections.abc import Coroutine
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 from langmeter.boundary import swallow
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 
 FAILED: Final = "[redaction failed]"
 """Stands for a text whose redaction raised or returned no text: nothing of it is recorded."""
-_MARGIN: Final = 4_096
+MARGIN: Final = 4_096
 """Characters read past the kept ones: a secret that the cut would go through is seen whole and masked."""
 _UNSEEN: Final = 1_024
 """Characters at the end of what was read that may be the first half of a secret, too short to be known as one."""
 _DATA_END: Final = " data]"
 _BASE64: Final = re.compile(
-    r"data:[\w/+.-]{0,100}+(?:;[\w=-]{1,60}){0,4}?;base64,[A-Za-z0-9+/=_-]*+|[A-Za-z0-9+/_-]{1024,}+={0,2}"
+    r"data:[\w/+.-]{0,100}+(?:;[\w=-]{1,60}){0,4}?;base64,[A-Za-z0-9+/=_-]*+|(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{1024,}+={0,2}"
 )
 _WHOLE_NAMES: Final = frozenset({"auth", "authorization", "cookie", "cvc", "cvv", "jwt", "pwd", "setcookie", "token"})
 _NAME_ENDINGS: Final = (
@@ -34,6 +35,8 @@ _NAME_ENDINGS: Final = (
 )
 _LONGEST_NAME: Final = 64
 _SECRET_VALUE: Final = mask("password")
+_in_hook: Final[ContextVar[bool]] = ContextVar("langmeter_in_redact_hook", default=False)
+"""Whether a hook is at work here; a context variable, since a hook may hand a call to LangChain's threads."""
 
 
 class Redactor:
@@ -47,7 +50,6 @@ class Redactor:
     def __init__(self, settings: Settings) -> None:
         self._hook: Callable[[str], str] | None = settings.redact
         self._patterns = settings.redact_patterns == "builtin"
-        self._inside = threading.local()
 
     def prepare(self) -> None:
         """Compile the patterns now, not at the first call that needs them."""
@@ -57,7 +59,9 @@ class Redactor:
     def text(self, text: str, limit: int) -> str:
         """The text without secrets and encoded data: at most `limit` characters, then how long it was if there were more."""
         size = len(text)
-        window = limit + _MARGIN
+        if not size:
+            return ""
+        window = limit + MARGIN
         redacted = _encodable(self._redacted(text[:window]))
         if size > window and not redacted.endswith(_DATA_END):
             redacted = redacted[:-_UNSEEN]
@@ -71,9 +75,9 @@ class Redactor:
 
     def hidden(self, name: str) -> str | None:
         """What stands for the value under this name if the name says that it is a secret, else None."""
-        if not self._patterns or len(name) > _LONGEST_NAME:
+        if not self._patterns:
             return None
-        bare = "".join([character for character in name.lower() if character.isalnum()])
+        bare = "".join([character for character in name[-_LONGEST_NAME:].lower() if character.isalnum()])
         return _SECRET_VALUE if bare in _WHOLE_NAMES or bare.endswith(_NAME_ENDINGS) else None
 
     def _redacted(self, text: str) -> str:
@@ -87,16 +91,18 @@ class Redactor:
             return FAILED
 
     def _by_hook(self, hook: Callable[[str], str], text: str) -> str:
-        if getattr(self._inside, "active", False):
+        if _in_hook.get():
             return FAILED
-        self._inside.active = True
+        token = _in_hook.set(True)
         try:
             result: object = hook(text)
         finally:
-            self._inside.active = False
+            _in_hook.reset(token)
         if not isinstance(result, str):
+            if isinstance(result, Coroutine):
+                result.close()  # or Python warns, in the application's name, that it was never awaited
             raise TypeError(f"the `redact` hook returned {type(result).__name__}, not a text")
-        return str.__str__(result)[: 4 * max(len(text), _MARGIN)]
+        return str.__str__(result)[: 4 * max(len(text), MARGIN)]
 
 
 def _without_data(match: re.Match[str]) -> str:

@@ -68,7 +68,19 @@ _NAMES: Final = (
     ),
 )
 _TOLD: Final = ("password", "passcode", "passphrase", "pin")
-_SIGNATURES: Final = ("?sig", "&sig", "?x-amz-", "&x-amz-", "?x-goog-", "&x-goog-")
+_SIGNATURES: Final = (
+    "?sig",
+    "&sig",
+    "?x-amz-",
+    "&x-amz-",
+    "?x-goog-",
+    "&x-goog-",
+    "?token=",
+    "&token=",
+    "?key=",
+    "&key=",
+)
+_OF_QUERY: Final = r"[^&\s\"'<>#\["
 _PLACEHOLDERS: Final = frozenset(
     {
         *("any", "bool", "bytes", "dict", "false", "int", "list", "none", "null", "object", "optional", "required"),
@@ -152,7 +164,9 @@ def _by_name() -> tuple[Rule, ...]:
         ),
         _rule(
             _SIGNATURES,
-            r"(?P<name>[?&](?:sig|signature|x-amz-[a-z-]{3,20}|x-goog-[a-z-]{3,20})=)[^&\s\"'<>#\[]{1,2048}+",
+            r"(?P<name>[?&](?:(?:sig|signature|x-amz-[a-z-]{3,20}|x-goog-[a-z-]{3,20})="
+            # A word alone may be the key of anything.
+            rf"|(?:token|key)=(?={_OF_QUERY}]{{16}})(?={_OF_QUERY}\d]{{0,512}}\d))){_OF_QUERY}]{{1,2048}}+",
             lambda match: match["name"] + mask("token"),
         ),
     )
