@@ -26,7 +26,7 @@ class Listeners:
     __slots__ = ("_lock", "all", "want_keys")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.all: tuple[Listener, ...] = ()
         self.want_keys = False
 
@@ -43,7 +43,7 @@ class Listeners:
 
     def after_fork_in_child(self) -> None:
         """Make the lock anew: another thread of the parent may have held it."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _swap(self, new: tuple[Listener, ...]) -> None:
         self.all = new

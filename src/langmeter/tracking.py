@@ -46,7 +46,7 @@ class Usage:
 
     def __init__(self, *, split: bool = True) -> None:
         _all.add(self)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._split = split
         self._by_model: dict[str, Usage] = {}
         self._cost = self._saved = self._estimated_cost = 0
@@ -235,7 +235,7 @@ _FIGURES: Final = (
 
 def _after_fork_in_child() -> None:
     for usage in list(_all):
-        usage._lock = threading.Lock()  # noqa: SLF001  (another thread of the parent may have held it)
+        usage._lock = threading.RLock()  # noqa: SLF001  (another thread of the parent may have held it)
 
 
 if hasattr(os, "register_at_fork"):

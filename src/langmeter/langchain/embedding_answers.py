@@ -24,7 +24,7 @@ def perplexity(answer: Any, _args: tuple[Any, ...]) -> Report:
     """Perplexity's SDK: tells what the request has cost."""
     usage = _field(answer, "usage")
     cost = _field(_field(usage, "cost"), "total_cost")
-    paid = cost if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None
+    paid = cost if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < _LARGEST else None
     return Report(_tokens(usage), name_in(_field(answer, "model")), paid)
 
 

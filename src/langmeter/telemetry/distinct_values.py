@@ -17,7 +17,7 @@ class DistinctValues:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._by_key: dict[str, set[str]] = {}
 
     def admitted(self, key: str, value: str, limit: int) -> str:
@@ -41,7 +41,7 @@ class DistinctValues:
 
     def after_fork_in_child(self) -> None:
         """Make the lock anew: another thread of the parent may have held it. The values stay, so that the bound holds."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 distinct_values: Final = DistinctValues()

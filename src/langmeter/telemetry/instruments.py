@@ -181,7 +181,7 @@ class _Registry:
     """Which provider has which instruments."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._by_provider: weakref.WeakKeyDictionary[MeterProvider, Instruments] = weakref.WeakKeyDictionary()
         self._all: weakref.WeakSet[Instruments] = weakref.WeakSet()
         """Apart from the providers: what a provider made can outlive it, and readers go on reading."""
@@ -205,7 +205,7 @@ class _Registry:
 
     def restart(self) -> None:
         """In a forked child: new locks, and totals that start afresh."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         boundary.reset_counts()
         for instruments in self._all:
             instruments.restart()

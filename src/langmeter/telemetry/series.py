@@ -95,7 +95,7 @@ class SeriesTable:
 
     def restart(self) -> None:
         """Forget every series: their cells are dead after `Totals.restart`."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._by_kind: dict[Hashable, Series] = {}
         self._by_set: dict[SetKey, Series] = {}
         self.find: Callable[[Hashable], Series | None] = self._by_kind.get

@@ -98,7 +98,8 @@ class Totals:
             limit: attribute sets that one counter may have before the surplus is folded.
         """
         self._limit = limit
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may close a dropped stream, whose end is counted here, inside our own sections.
+        self._lock = threading.RLock()
         self._cells: dict[Metric, dict[SetKey, Cell]] = {metric: {} for metric in metrics}
 
     def cell(self, metric: Metric, attributes: Attributes) -> Cell:
@@ -124,7 +125,7 @@ class Totals:
         """The totals of one counter, by attribute set, for a collection."""
         with self._lock:
             values = []
-            for cell in self._cells[metric].values():
+            for cell in list(self._cells[metric].values()):
                 cell.observed = cell.value
                 values.append((cell.attributes, cell.value))
             return values
@@ -142,7 +143,7 @@ class Totals:
 
         Call it only while the process has one thread.
         """
-        self._lock = threading.Lock()  # another thread of the parent may have held it at the moment of the fork
+        self._lock = threading.RLock()  # another thread of the parent may have held it at the moment of the fork
         for cells in self._cells.values():
             inherited = {key: cell for key, cell in cells.items() if keep_observed and cell.observed is not None}
             for cell in inherited.values():

@@ -148,7 +148,7 @@ class CacheAdvisor:
 
     def _renew(self) -> None:
         """Start afresh: what a forked child inherits is the parent's to report, and its lock may be held for ever."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._lookups: dict[tuple[str, str, str], LookupTally] = {}
         self._prompt_caches: dict[tuple[str, str], PromptCacheTally] = {}
         self._ghosts: dict[tuple[str, str], GhostTally] = {}
