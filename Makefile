@@ -64,6 +64,6 @@ $(VENV)/.ready-python:
 	@touch $@
 
 $(VENV)/.ready-%: pyproject.toml $(VENV)/.ready-python
-	@echo "setting up $(VENV) for '$*' (once; takes a minute)"
+	@echo "setting up $(VENV) for '$*' (once; takes some minutes)"
 	@$(PIP) install --editable '.[$*]'
 	@touch $@

@@ -88,6 +88,7 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
             observer = observer_for(settings or Settings(), Providers(tracer_provider, meter_provider))
         self.observer = observer
         self.attribution = Attribution(observer.settings)
+        self._captures = observer.settings.content != "off"
 
     # -- copies: LangChain's own tracers do the same, and deep-copying a model must not copy locks ------------------
 
@@ -111,9 +112,10 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
             call.content = CallContent(messages[0], kwargs.get("invocation_params"))
         if call is not None and self._keyed():
             call.key = DeferredHash(chat_hash, serialized, messages[0], kwargs.get("invocation_params"))
-        given = kwargs.get("invocation_params"), kwargs.get("options"), self.observer.settings
-        capture(self.observer, call, captured.call_content, messages[0], *given)
-        self._add_variables(call, kwargs.get("parent_run_id"))
+        if self._captures:
+            given = kwargs.get("invocation_params"), kwargs.get("options"), self.observer.settings
+            capture(self.observer, call, captured.call_content, messages[0], *given)
+            self._add_variables(call, kwargs.get("parent_run_id"))
 
     @guarded("on_llm_start")
     def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -133,8 +135,9 @@ class CallbackHandler(StepCallbacks, BaseCallbackHandler):
             call.key = DeferredHash(text_hash, prompts[0], kwargs.get("invocation_params"))
         if frame is not None and frame.cache is not None:
             call.cache = frame.missed(prompts[0])
-        capture(self.observer, call, captured.prompt_content, prompts[0])
-        self._add_variables(call, kwargs.get("parent_run_id"))
+        if self._captures:
+            capture(self.observer, call, captured.prompt_content, prompts[0])
+            self._add_variables(call, kwargs.get("parent_run_id"))
 
     def on_llm_new_token(self, token: Any = None, *, run_id: UUID, chunk: Any = None, **_: Any) -> None:
         """Note a chunk. LangChain passes `token` by position or by name, as text or as a list; its content is not read."""
