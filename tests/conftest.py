@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -25,6 +26,10 @@ from langmeter import boundary, semconv
 
 # Taken out of the environment: langmeter would warn about it in every process that a test starts.
 _REQUIRE_STACK = os.environ.pop("LANGMETER_REQUIRE_STACK", None)
+
+# A shell starts its background jobs with Ctrl-C switched off, and their children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

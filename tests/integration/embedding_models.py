@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from langchain_openai import AzureOpenAIEmbeddings, OpenAIEmbeddings
 
 _KEY = "no-key"
@@ -28,6 +29,7 @@ def azure(url: str, **options: Any) -> AzureOpenAIEmbeddings:
 
 
 def mistral(url: str) -> Any:
+    pytest.importorskip("langchain_mistralai")
     from langchain_mistralai import MistralAIEmbeddings
     from tokenizers import Tokenizer, models
 
@@ -36,18 +38,21 @@ def mistral(url: str) -> Any:
 
 
 def cohere(url: str) -> Any:
+    pytest.importorskip("langchain_cohere")
     from langchain_cohere import CohereEmbeddings
 
     return CohereEmbeddings(model="embed-v4.0", cohere_api_key=_KEY, base_url=url)
 
 
 def ollama(url: str) -> Any:
+    pytest.importorskip("langchain_ollama")
     from langchain_ollama import OllamaEmbeddings
 
     return OllamaEmbeddings(model="nomic-embed-text", base_url=url)
 
 
 def fireworks(url: str) -> Any:
+    pytest.importorskip("langchain_fireworks")
     from langchain_fireworks import FireworksEmbeddings
     from openai import OpenAI
 
@@ -57,12 +62,14 @@ def fireworks(url: str) -> Any:
 
 
 def together(url: str) -> Any:
+    pytest.importorskip("langchain_together")
     from langchain_together import TogetherEmbeddings
 
     return TogetherEmbeddings(model="BAAI/bge-base-en-v1.5", api_key=_KEY, base_url=f"{url}/v1")
 
 
 def gemini(url: str) -> Any:
+    pytest.importorskip("langchain_google_genai")
     from langchain_google_genai import GoogleGenerativeAIEmbeddings
 
     return GoogleGenerativeAIEmbeddings(
@@ -79,6 +86,7 @@ def cohere_on_bedrock(url: str) -> Any:
 
 
 def _bedrock(model: str, url: str) -> Any:
+    pytest.importorskip("langchain_aws")
     from langchain_aws import BedrockEmbeddings
 
     return BedrockEmbeddings(
@@ -87,12 +95,14 @@ def _bedrock(model: str, url: str) -> Any:
 
 
 def nvidia(url: str) -> Any:
+    pytest.importorskip("langchain_nvidia_ai_endpoints")
     from langchain_nvidia_ai_endpoints import NVIDIAEmbeddings
 
     return NVIDIAEmbeddings(model="nvidia/nv-embed", base_url=f"{url}/v1", api_key=_KEY, usage_telemetry_enabled=False)
 
 
 def perplexity(url: str) -> Any:
+    pytest.importorskip("langchain_perplexity")
     from langchain_perplexity import PerplexityEmbeddings
     from perplexity import AsyncPerplexity, Perplexity
 
@@ -101,6 +111,7 @@ def perplexity(url: str) -> Any:
 
 
 def huggingface(url: str) -> Any:
+    pytest.importorskip("langchain_huggingface")
     from huggingface_hub import AsyncInferenceClient, InferenceClient
     from langchain_huggingface import HuggingFaceEndpointEmbeddings
 
