@@ -738,6 +738,7 @@ def test_ruling_10_a_delta_reader_of_the_application_is_warned_about():
         (str(uuid.uuid5(uuid.NAMESPACE_DNS, "pod-7")), True),
         (str(uuid.uuid4()), False),
     ],
+    ids=["name", "made from a name", "random"],
 )
 @pytest.mark.parametrize("where", ["ours", "application"])
 def test_a_fixed_instance_id_is_warned_about(instance, warned, where):
