@@ -27,6 +27,7 @@ from questions import QUESTIONS
 import langmeter
 from langmeter import boundary
 
+OPERATION, EMBEDDINGS = "gen_ai.operation.name", "embeddings"
 THREADS = 16
 
 
@@ -150,7 +151,8 @@ class Watched:
             langmeter.uninstrument()
 
     def spans(self) -> list[Any]:
-        return list(self._spans.get_finished_spans())
+        """Those of model calls: a semantic cache embeds what it looks up, which has spans of its own."""
+        return [span for span in self._spans.get_finished_spans() if span.attributes[OPERATION] != EMBEDDINGS]
 
     def lookups(self) -> dict[str, int]:
         """Status -> look-ups of caches, from the metric."""
@@ -159,12 +161,14 @@ class Watched:
         }
 
     def totals(self) -> dict[str, Any]:
-        """Metric name -> sum over its series; `langchain.cache.requests` by status and type."""
+        """Metric name -> sum over its series of model calls; `langchain.cache.requests` by status and type."""
         found: Counter[str] = Counter()
         data = self._reader.get_metrics_data()
         for resource in data.resource_metrics if data is not None else ():
             for metric in (metric for scope in resource.scope_metrics for metric in scope.metrics):
                 for point in metric.data.data_points:
+                    if point.attributes.get(OPERATION) == EMBEDDINGS:
+                        continue
                     name = metric.name
                     if name == "langchain.cache.requests":
                         status, kind = (point.attributes[f"langchain.cache.{key}"] for key in ("status", "type"))
